@@ -52,7 +52,7 @@ def _chosen(function: Function, turner: _Turner, group: Group) -> Function:
     """The function turned, if that takes less under every reading, else as it is."""
     turned = turner.turned(group)
     before, after = times(function.ops), times(op for op in turned.ops if op not in turner.folded)
-    pairs = "; ".join(f"{r.name} {a:.0f} -> {b:.0f} us" for r, a, b in zip(READINGS, before, after))
+    pairs = "; ".join(f"{r.name} {a:.4g} -> {b:.4g} us" for r, a, b in zip(READINGS, before, after))
     where = next(op for op in function.ops if isinstance(op, SelectiveScan) and op in group.ops)
     if not all(b < a for a, b in zip(before, after)):
         turner.refuse(where, f"frames first would not take less under every reading: {pairs}")

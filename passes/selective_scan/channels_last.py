@@ -82,8 +82,9 @@ def _frames_first(scan: Scan) -> tuple[Value, Value, Value, Value]:
 
 
 def _decays(scan: Scan, delta: Value) -> tuple[list[Value], list[Value]]:
-    """exp(A * delta(t)) of each frame but the first; exp(A * (delta(1) + ... + delta(t))) of all [1, T, N, D], and of the
-    last one once more where frames lie first."""
+    """exp(A * delta(t)) of each frame but the first; exp(A * (delta(1) + ... + delta(t))) of all, [1, T, N, D]. Where
+    frames lie first, of the last one once more.
+    """
     b, frames, carried = scan.rewriter, scan.frames, scan.h is not None
     again = carried and scan.axis == 1 and frames > 1
     matrix = sums(frames, carried)

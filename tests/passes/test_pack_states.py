@@ -259,3 +259,51 @@ PACKED = """function @f(%x: f32[batch 1, channel 4, unit 1, time 8]) {
 
 def test_two_windows_become_columns_of_one_state(rewrites: Any) -> None:
     rewrites(PackStates, WINDOWS, PACKED)
+
+
+COLUMN = "f32[batch 1, unit 1, feature 80, unit 1]"
+
+
+def accumulating(layers: int, update: str, extra: str = "") -> str:
+    """Layers that keep rows [1, 1, 16, 512] as `update` says, of the state %h, inputs %a and %b; and a column."""
+    rows = "f32[batch 1, unit 1, feature 16, channel 512]"
+    inputs = ", ".join([f"%t: {COLUMN}", *(f"%a{i}: {rows}, %b{i}: {rows}" for i in range(layers))])
+    states = " ".join([f"state %c: {COLUMN}", *(f"state %h{i}: {rows}" for i in range(layers))])
+    body = " ".join([*(update.replace("#", str(i)) for i in range(layers)), "%y = add(%a0, %b0) %v = tanh(%c)"])
+    kept = " ".join(["next %c = %t", *(f"next %h{i} = %n{i}" for i in range(layers))])
+    return f"""program @m {{ function @f({inputs}) {{ {states} {body} {kept} return y = %y, v = %v{extra} }} }}"""
+
+
+def test_new_states_of_many_layers_are_made_at_once(rewrites: Any) -> None:
+    made, _ = rewrites(PackStates, accumulating(8, "%k# = mul(%a#, %h#) %n# = add(%k#, %b#)"))
+    ops = [(op.name, op.result.type.shape[2]) for op in made.functions["f"].ops if op.result.type.shape[3] == 512]
+    assert [op for op in ops if op[0] in ("add", "mul", "concat")] == [
+        ("add", 16), ("concat", 1), ("concat", 128), ("mul", 128), ("concat", 128), ("add", 128), ("concat", 129)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("update", "extra"),
+    [("%n# = add(%a#, %h#)", ""), ("%k# = mul(%a#, %h#) %n# = add(%k#, %b#)", ", k = %k0")],
+    ids=["a sum alone", "read elsewhere"],
+)
+def test_new_states_are_made_one_by_one_where_that_takes_no_more(rewrites: Any, update: str, extra: str) -> None:
+    made, _ = rewrites(PackStates, accumulating(8, update, extra))
+    sums = [op for op in made.functions["f"].ops if op.name == "add"]
+    assert [op.result.type.shape[2] for op in sums] == [16] * 9
+
+
+def test_states_of_some_rows_each_are_cut_out_of_one_reshape(rewrites: Any) -> None:
+    rows, long = (f"f32[batch 1, time {frames}, unit 1, channel 64]" for frames in (3, 8))
+    inputs = ", ".join([f"%t: {COLUMN}", *(f"%x{i}: {long}" for i in range(5))])
+    states = " ".join([f"state %c: {COLUMN}", *(f"state %h{i}: {rows}" for i in range(5))])
+    body = "".join(
+        f" %j{i} = concat(%h{i}, %x{i}, axis = 1) %n{i} = slice(%j{i}, axis = 1, begin = 8)" for i in range(5)
+    )
+    kept = "".join(f" next %h{i} = %n{i}" for i in range(5))
+    results = ", ".join(f"y{i} = %j{i}" for i in range(5))
+    body = f"{states} %v = tanh(%c) {body} next %c = %t {kept} return v = %v, {results}"
+    made, _ = rewrites(PackStates, f"program @m {{ function @f({inputs}) {{ {body} }} }}")
+    cut = [op for op in made.functions["f"].ops if op.result.type.shape[1:] == (3, 1, 64)]
+    assert [(op.name, len(op.results)) for op in cut if op.name != "reshape"] == [("split", 5)]
+    assert [op.result.type.shape for op in made.functions["f"].ops if op.name == "slice"] == [(1, 3, 1, 320)]

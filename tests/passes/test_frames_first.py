@@ -1,0 +1,147 @@
+"""Layers around a selective scan with frames first, where that takes less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mctc.ir.text import parse_program, print_program
+from mctc.passes.fold_state_reshapes import FoldStateReshapes
+from mctc.passes.frames_first import FramesFirst
+from mctc.passes.lower_selective_scan import LowerSelectiveScan
+from mctc.passes.pack_states import PackStates
+from mctc.rewrite.base import Context
+
+WEIGHTS = {
+    "in": "[256, 64, 1, 1]", "taps": "[128, 1, 1, 4]", "tapbias": "[128]", "x": "[48, 128, 1, 1]",
+    "dt": "[128, 16, 1, 1]", "bias": "[128]", "A": "[128, 16]", "D": "[128]", "out": "[64, 128, 1, 1]", "n": "[64]",
+}  # fmt: skip
+
+
+STATE = "f32[batch 1, channel 128, unit 1, feature 16]"
+
+
+def column(channels: int, frames: int) -> str:
+    return f"f32[batch 1, channel {channels}, unit 1, time {frames}]"
+
+
+def layer(i: int, x: str, frames: int) -> str:
+    """A Mamba layer over %x, all its values named after i."""
+    return f"""
+        %n{i} = layer_norm({x}, %pn) %uz{i} = conv2d(%n{i}, %pin) %u{i}, %z{i} = split(%uz{i}, parts = 2)
+        %j{i} = concat(%past{i}, %u{i}, axis = 3) %new{i} = slice(%j{i}, axis = 3, begin = {frames})
+        %c{i} = conv2d(%j{i}, %ptaps, %ptapbias, groups = 128) %s{i} = silu(%c{i})
+        %p{i} = conv2d(%s{i}, %px) %dt{i}, %B{i}, %C{i} = split(%p{i}, sizes = [16, 16, 16])
+        %d{i} = conv2d(%dt{i}, %pdt, %pbias) %e{i} = softplus(%d{i})
+        %y{i}, %h{i}new = selective_scan(%s{i}, %e{i}, %a, %B{i}, %C{i}, %pD, %h{i})
+        %g{i} = silu(%z{i}) %m{i} = mul(%y{i}, %g{i}) %o{i} = conv2d(%m{i}, %pout) %x{i} = add({x}, %o{i})"""
+
+
+def program(layers: int = 1, frames: int = 8, results: str = "", first: str = "%x") -> str:
+    known = " ".join(f"source @{name}: f32{shape} = normal(std = 0.1) param @{name}" for name, shape in WEIGHTS.items())
+    states = "".join(f" state %past{i}: {column(128, 3)} state %h{i}: {STATE}" for i in range(layers))
+    kept = "".join(f" next %past{i} = %new{i} next %h{i} = %h{i}new" for i in range(layers))
+    body = "".join(layer(i, first if i == 0 else f"%x{i - 1}", frames) for i in range(layers))
+    parameters = " ".join(f"%p{name} = parameter @{name}" for name in WEIGHTS)
+    return f"""program @m {{ {known} function @f(%x: {column(64, frames)}) {{ {states}
+        {parameters} %A2 = exp(%pA) %a = neg(%A2) {body} {kept} return y = %x{layers - 1}{results} }} }}"""
+
+
+def computed(made: Any) -> list[tuple[str, tuple[int, ...]]]:
+    """What is computed, by its op, what is done when the model is compiled and reshapes apart."""
+    known: set[Any] = set()
+    found = []
+    for op in made.functions["f"].ops:
+        if op.name in ("parameter", "constant") or (op.operands and all(v in known for v in op.present())):
+            known.update(op.results)
+        elif op.name != "reshape":
+            found.append((op.name, op.result.type.shape))
+    return found
+
+
+def test_a_layer_turns_at_its_edges_alone(rewrites: Any) -> None:
+    made, _ = rewrites(FramesFirst, program())
+    assert computed(made) == [
+        ("matmul", (1, 1, 8, 64)), ("layer_norm", (1, 8, 1, 64)), ("matmul", (1, 8, 1, 256)), ("split", (1, 8, 1, 128)),
+        ("transpose", (1, 3, 1, 128)), ("concat", (1, 12, 1, 128)), ("slice", (1, 3, 1, 128)),
+        ("transpose", (1, 128, 1, 3)), ("mul", (1, 12, 5, 128)), ("conv2d", (1, 8, 1, 128)), ("silu", (1, 8, 1, 128)),
+        ("matmul", (1, 8, 1, 48)), ("split", (1, 8, 1, 16)), ("matmul", (1, 8, 1, 128)), ("add", (1, 8, 1, 128)),
+        ("softplus", (1, 8, 1, 128)), ("selective_scan", (1, 8, 1, 128)), ("silu", (1, 8, 1, 128)),
+        ("mul", (1, 8, 1, 128)), ("matmul", (1, 8, 1, 64)), ("add", (1, 8, 1, 64)), ("matmul", (1, 1, 64, 8)),
+    ]  # fmt: skip
+
+
+def test_what_was_lowered_has_no_transpose_and_full_rows(rewrites: Any) -> None:
+    made, context = rewrites(FramesFirst, program(2))
+    for each in (LowerSelectiveScan(), FoldStateReshapes(), PackStates()):
+        made = each.run(made, context)
+    ops = computed(made)
+    assert "transpose" not in {name for name, _ in ops}
+    narrow = [shape for name, shape in ops if shape[-1] < 16]
+    assert narrow == [(1, 1, 64, 8)]  # the result, which is a column
+
+
+def test_a_scan_with_frames_first_computes_the_same_in_ops(rewrites: Any) -> None:
+    first = FramesFirst().run(parse_program(program()), Context())
+    made, context = rewrites(LowerSelectiveScan, print_program(first))
+    assert any("T=8, least under every reading" in why for _, _, why in context.explanations)
+    assert "selective_scan" not in {op.name for op in made.functions["f"].ops}
+
+
+@pytest.mark.parametrize(
+    ("taps", "how"),
+    [("[128, 1, 1, 4]", "pad = [3, 0]"), ("[128, 1, 1, 3]", "pad = [2, 2], dilation = [1, 2]")],
+    ids=["padded", "dilated"],
+)
+@pytest.mark.parametrize("bias", [", %ptapbias", ""])
+def test_kernels_along_frames_are_a_product_and_a_sum(rewrites: Any, taps: str, how: str, bias: str) -> None:
+    text = program().replace("source @taps: f32[128, 1, 1, 4]", f"source @taps: f32{taps}")
+    text = text.replace("%c0 = conv2d(%j0, %ptaps, %ptapbias", f"%c0 = conv2d(%u0, %ptaps{bias}")
+    text = text.replace("groups = 128)", f"groups = 128, {how})")
+    made, _ = rewrites(FramesFirst, text)
+    assert [shape for name, shape in computed(made) if name == "conv2d"] == [(1, 8, 1, 128)]
+
+
+def test_the_wider_side_of_a_convolution_at_the_edge_is_not_turned(rewrites: Any) -> None:
+    text = program(first="%w").replace(f"%x: {column(64, 8)}", f"%x: {column(128, 8)}")
+    text = text.replace("%A2 = exp", "%w = conv2d(%x, %pout) %A2 = exp")
+    made, _ = rewrites(FramesFirst, text)
+    assert computed(made)[:2] == [("conv2d", (1, 64, 1, 8)), ("matmul", (1, 1, 8, 64))]
+
+
+def test_what_others_read_is_turned_back(rewrites: Any) -> None:
+    made, _ = rewrites(FramesFirst, program(results=", s = %s0"))
+    assert [shape for name, shape in computed(made) if name == "matmul"].count((1, 1, 128, 8)) == 1
+    assert {value.type.shape for _, value in made.functions["f"].results} == {(1, 64, 1, 8), (1, 128, 1, 8)}
+
+
+@pytest.mark.parametrize("frames", [1, 32], ids=["one frame", "full rows"])
+def test_other_numbers_of_frames_stay(rewrites: Any, frames: int) -> None:
+    text = program(frames=frames).replace("begin = 1)", "begin = 1, end = 4)")
+    rewrites(FramesFirst, text, text)
+
+
+def test_frames_that_do_not_exist_and_factors_of_channels_go_along(rewrites: Any) -> None:
+    text = program().replace(f"%x: {column(64, 8)})", f"%x: {column(64, 8)}, %valid: f32[time 8])")
+    marks = 'reshape(%valid, axes = [["batch", 1], ["unit", 1], ["unit", 1], ["time", 8]])'
+    factors = 'reshape(%pD, axes = [["unit", 1], ["plain", 128], ["unit", 1], ["unit", 1]])'
+    text = text.replace("%h0)", "%h0, %valid)").replace(
+        "%s0 = silu(%c0)", "%s = silu(%c0) %r = mul(%s, %marks) %s0 = mul(%r, %f)"
+    )
+    text = text.replace("%A2 = exp", f"%marks = {marks} %f = {factors} %A2 = exp")
+    made, context = rewrites(FramesFirst, text)
+    assert ("mul", (1, 8, 1, 128)) in computed(made)
+    lowered = LowerSelectiveScan().run(made, context)
+    assert [shape for name, shape in computed(lowered) if name == "matmul"].count((1, 1, 8, 64)) == 1
+
+
+def test_other_stacks_stay(rewrites: Any) -> None:
+    rewrites(FramesFirst, program(), program(), stack="coreai")
+
+
+def test_why_tells_what_either_takes_under_every_reading(rewrites: Any) -> None:
+    _, context = rewrites(FramesFirst, program())
+    ((by, _, why),) = context.explanations
+    assert by == "frames-first"
+    assert why.startswith("16 ops with frames first, less under every reading: published ")
