@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mctc.hardware.cost import READINGS, total
 from mctc.ir.ops.convolution import Conv2d
@@ -15,6 +15,7 @@ from mctc.passes.frame_rows.convolutions import along_frames, is_pointwise, poin
 from mctc.passes.frame_rows.groups import Group
 from mctc.passes.frame_rows.layout import ORDER, turned_in, turned_out
 from mctc.passes.selective_scan.cost import Size, choose, shaped
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
@@ -38,27 +39,65 @@ class FramesFirst(Pass):
     def run(self, program: Program, context: Context) -> Program:
         if context.stack != "coreml":
             return program
-
-        def rebuild(new: Program, function: Function) -> Function:
-            found = groups.find(function, function.uses())
-            if found is None:
-                return function
-            return _chosen(function, _Turner(new, function, self.name, context), found)
-
-        return fold_parameters(rewrite_functions(program, rebuild), self.name)
+        each = ((name, _tried(program, f, self.name, context)) for name, f in program.functions.items())
+        tried = {name: found for name, found in each if found}
+        taken = {name: found.function for name, found in tried.items() if found.decided(program, tried)}
+        made = rewrite_functions(program, lambda _, function: taken.get(function.name, function))
+        return fold_parameters(made, self.name)
 
 
-def _chosen(function: Function, turner: _Turner, group: Group) -> Function:
-    """The function turned, if that takes less under every reading, else as it is."""
+@dataclass(frozen=True)
+class _Tried:
+    """A function turned, and what it and the old one take under each reading."""
+
+    turner: _Turner
+    group: Group
+    function: Function
+    before: list[float]
+    after: list[float]
+
+    def decided(self, program: Program, tried: Mapping[str, _Tried]) -> bool:
+        """Whether the function is turned, which is told."""
+        pairs = "; ".join(f"{r.name} {a:.4g} -> {b:.4g} us" for r, a, b in zip(READINGS, self.before, self.after))
+        where = next(op for op in self.turner.function.ops if isinstance(op, SelectiveScan) and op in self.group.ops)
+        if not self.less:
+            self.turner.refuse(where, f"frames first would not take less under every reading: {pairs}")
+        elif other := self._against(program, tried):
+            self.turner.refuse(where, f"`{other}` goes on with the same states, and leaves its frames last: {pairs}")
+        else:
+            told = f"{len(self.group.ops)} ops with frames first, less under every reading: {pairs}"
+            self.turner.explain(where, told)
+            return True
+        return False
+
+    @property
+    def less(self) -> bool:
+        return all(after < before for before, after in zip(self.before, self.after))
+
+    def _against(self, program: Program, tried: Mapping[str, _Tried]) -> str | None:
+        """A function that goes on with states of this one, at another chunk, and would keep them in another layout."""
+        mine, own = self.kept, {state.name for state in self.turner.function.states}
+        for name, other in program.functions.items():
+            theirs = tried[name].kept if name in tried and tried[name].less else set()
+            if {state.name for state in other.states} & own & (mine ^ theirs):
+                return name
+        return None
+
+    @property
+    def kept(self) -> set[str]:
+        """The states that have frames first."""
+        return {state.name for state in self.group.states}
+
+
+def _tried(program: Program, function: Function, by: str, context: Context) -> _Tried | None:
+    """A function with the layers around its scans turned; None where there are none."""
+    turner = _Turner(program, function, by, context)
+    group = groups.find(function, turner.uses)
+    if group is None:
+        return None
     turned = turner.turned(group)
-    before, after = times(function.ops), times(op for op in turned.ops if op not in turner.folded)
-    pairs = "; ".join(f"{r.name} {a:.4g} -> {b:.4g} us" for r, a, b in zip(READINGS, before, after))
-    where = next(op for op in function.ops if isinstance(op, SelectiveScan) and op in group.ops)
-    if not all(b < a for a, b in zip(before, after)):
-        turner.refuse(where, f"frames first would not take less under every reading: {pairs}")
-        return function
-    turner.explain(where, f"{len(group.ops)} ops with frames first, less under every reading: {pairs}")
-    return turned
+    after = times(op for op in turned.ops if op not in turner.folded)
+    return _Tried(turner, group, turned, times(function.ops), after)
 
 
 def times(ops: Iterable[Op]) -> list[float]:

@@ -9,8 +9,9 @@ from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import Concat
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Program, Value
+from mctc.passes.frame_rows.layout import turned_in, turned_out
 from mctc.passes.selective_scan import heads
-from mctc.passes.selective_scan.cost import FORMS, Size, choose, plan
+from mctc.passes.selective_scan.cost import DEFAULT, FORMS, ScanPlan, Size, choose, plan
 from mctc.passes.selective_scan.operands import Form, gather, reason_against
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
@@ -45,15 +46,15 @@ class LowerSelectiveScan(Pass):
         if against := reason_against(op.x.type):
             return Refuse(against)
         size = Size.of(op)
-        if self.form is None or size.first:
+        if self.form is None:
             choice = choose(size)
             chosen, why = choice.taken, choice.why()
         else:
-            chosen = plan(self.form, size)
+            chosen = plan(self.form, replace(size, first=size.first and self.form == DEFAULT))
             why = f"{chosen} form as asked for {size}"
         to.explain(op, why)
         to.note(f"selective_scan became its {chosen.form} form")
-        return _lowered(op, to, FORMS[chosen.form], chosen.chunk)
+        return _lowered(op, to, FORMS[chosen.form], chosen)
 
 
 def _heads(op: Ssd, to: Rewriter) -> Outcome:
@@ -61,14 +62,19 @@ def _heads(op: Ssd, to: Rewriter) -> Outcome:
     return Refuse(against) if against else heads.lower(op, to)
 
 
-def _lowered(op: SelectiveScan, to: Rewriter, form: Form, chunk: int) -> tuple[Value, Value]:
-    """Output [1, D, 1, T] and the state in the shape that the op declares: chunk after chunk, each from the state of
-    the one before."""
-    first, *rest = gather(op, to, None if op.h is None else form.read(to[op.h], to)).cut(chunk)
+def _lowered(op: SelectiveScan, to: Rewriter, form: Form, plan: ScanPlan) -> tuple[Value, Value]:
+    """Output as x lies and the state in the shape that the op declares: chunk after chunk, each from the state of the
+    one before. What has frames first for a form that takes them last is turned."""
+    scan = gather(op, to, None if op.h is None else form.read(to[op.h], to))
+    turned = scan.axis == 1 and not plan.size.first
+    if turned:
+        x, delta, into, out = (turned_out(value, to) for value in (scan.x, scan.delta, scan.B, scan.C))
+        scan = replace(scan, x=x, delta=delta, B=into, C=out, axis=3)
+    first, *rest = scan.cut(plan.chunk)
     y, state = form.lower(first)
     outputs = [y]
     for piece in rest:
         y, state = form.lower(replace(piece, h=state))
         outputs.append(y)
     y = to.op(Concat, *outputs, axis=first.axis) if rest else y
-    return y, form.written(state, to, op.results[1].type)
+    return turned_in(y, to, known=False) if turned else y, form.written(state, to, op.results[1].type)

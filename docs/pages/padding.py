@@ -15,7 +15,7 @@ from mctc.language.modules import Loader, library_root
 from mctc.passes.selective_scan.cost import shaped
 from mctc.records import dataclass
 
-WITHOUT = ("fill-rows", "fold-state-reshapes", "hoist-reshape")
+WITHOUT = ("fill-rows", "fold-state-reshapes", "frames-first", "hoist-reshape")
 BEFORE = BuildOptions(without=WITHOUT, passes={"lower-selective-scan": {"form": "decay"}})
 """The layout as it was first: selective scans over pairs of frames, single frames as columns, states as declared."""
 

@@ -44,6 +44,7 @@ LOWERING = (
     "lower-attention",
     "lower-embedding",
     "fill-rows",
+    "frames-first",
     "lower-rnn",
     "lower-scan",
     "lower-selective-scan",

@@ -25,6 +25,7 @@ WHOLE = "_whole"  # what the names of models over whole utterances end with
 # What lowers for Core ML alone. The models keep ONNX's own LSTM, GRU, Gather and Scan, which others wrote.
 LOWERING = (
     "fill-rows",
+    "frames-first",
     "legalise",
     "lower-attention",
     "lower-embedding",

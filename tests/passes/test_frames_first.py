@@ -89,6 +89,13 @@ def test_a_scan_with_frames_first_computes_the_same_in_ops(rewrites: Any) -> Non
     assert "selective_scan" not in {op.name for op in made.functions["f"].ops}
 
 
+@pytest.mark.parametrize("form", ["channels_last", "decay", "unrolled"])
+def test_a_form_that_is_asked_for_is_taken(rewrites: Any, form: Any) -> None:
+    first = print_program(FramesFirst().run(parse_program(program()), Context()))
+    _, context = rewrites(LowerSelectiveScan(form=form), first)
+    assert [why for _, _, why in context.explanations] == [f"{form} form as asked for D=128, N=16, T=8"]
+
+
 @pytest.mark.parametrize(
     ("taps", "how"),
     [("[128, 1, 1, 4]", "pad = [3, 0]"), ("[128, 1, 1, 3]", "pad = [2, 2], dilation = [1, 2]")],
@@ -134,6 +141,16 @@ def test_frames_that_do_not_exist_and_factors_of_channels_go_along(rewrites: Any
     assert ("mul", (1, 8, 1, 128)) in computed(made)
     lowered = LowerSelectiveScan().run(made, context)
     assert [shape for name, shape in computed(lowered) if name == "matmul"].count((1, 1, 8, 64)) == 1
+
+
+@pytest.mark.parametrize(("frames", "turned"), [(8, True), (32, False)], ids=["all of them", "one has full rows"])
+def test_functions_that_share_states_keep_them_in_one_layout(rewrites: Any, frames: int, turned: bool) -> None:
+    other = program(frames=frames).partition("function @f(")[2]
+    text = program().removesuffix(" }") + f"function @g({other}"
+    made, context = rewrites(FramesFirst, text)
+    for function in made.functions.values():
+        assert ("matmul" in {op.name for op in function.ops}) == turned
+    assert [f.why.split(",")[0] for f in context.refusals] == ([] if turned else ["`g` goes on with the same states"])
 
 
 def test_other_stacks_stay(rewrites: Any) -> None:
