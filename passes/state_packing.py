@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from mctc.ir.ops.shape import Slice
 from mctc.ir.program import State
 from mctc.ir.types import TensorType
 from mctc.records import dataclass
@@ -132,10 +133,12 @@ def _stacked(states: Sequence[State], width: int, limit: int) -> Packing:
 
 
 def _beside(members: Sequence[State], limit: int) -> bool:
-    """Whether states that fill rows stand better side by side: [1, R, 1, W] each, all are cut out of one [1, R, 1, n W]
-    in the shape that they have, where single rows would be reshaped one by one."""
+    """Whether states that fill rows stand better side by side: the last of several rows [1, R, 1, W] each. All are cut
+    out of one [1, R, 1, n W] and made by one slice, where single rows would be reshaped one by one."""
     shape = members[0].value.type.shape
-    return len(shape) == 4 and shape[1] > 1 and shape[2] == 1 < len(members) and shape[3] * len(members) <= limit
+    rows = len(shape) == 4 and shape[1] > 1 and shape[2] == 1 < len(members) and shape[3] * len(members) <= limit
+    makers = [state.update.owner for state in members]
+    return rows and all(isinstance(op, Slice) and op.position == 1 for op in makers)
 
 
 def _binned(states: Sequence[State], limit: int) -> Packing:
