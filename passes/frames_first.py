@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
-from mctc.hardware.cost import READINGS, total
+from mctc.hardware.cost import PLACED, READINGS, total
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.scan import SelectiveScan
@@ -18,16 +19,21 @@ from mctc.passes.selective_scan.cost import Size, choose, shaped
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
+SURE = 2
+"""How many times what a placement on the engine costs has to be saved there: readings differ about it."""
 
+
+@dataclass(frozen=True)
 class FramesFirst(Pass):
     """A few frames, [1, C, 1, T], become [1, T, 1, C] in the layers around a selective scan.
 
     The engine pads each row to 64 bytes, so eight frames take four times their size (ANE-LY-002). Projections become
     products with constant matrices, a kernel along frames a product and a sum, and the scan turns nothing. At the edges
     frames and channels change places in a product with a unit matrix. Done where it takes less under every reading of
-    the cost model.
+    the cost model, and where Core ML still places the function on the engine for sure: products are cheaper on a CPU.
     """
 
     name = "frames-first"
@@ -36,10 +42,13 @@ class FramesFirst(Pass):
     after = ("drop-unread-frames?", "fold-batch-norm?", "number-inputs?", "lower-attention?", "lower-rnn?")
     before = ("lower-selective-scan", "legalise?", "pack-states?")
 
+    frames: Literal["first", "last"] | None = option(None, "where frames lie; none lets cost decide")
+
     def run(self, program: Program, context: Context) -> Program:
-        if context.stack != "coreml":
+        if context.stack != "coreml" or self.frames == "last":
             return program
-        each = ((name, _tried(program, f, self.name, context)) for name, f in program.functions.items())
+        asked = self.frames is not None
+        each = ((name, _tried(program, f, self.name, context, asked)) for name, f in program.functions.items())
         tried = {name: found for name, found in each if found}
         taken = {name: found.function for name, found in tried.items() if found.decided(program, tried)}
         made = rewrite_functions(program, lambda _, function: taken.get(function.name, function))
@@ -48,37 +57,51 @@ class FramesFirst(Pass):
 
 @dataclass(frozen=True)
 class _Tried:
-    """A function turned, and what it and the old one take under each reading."""
+    """A function turned, what it and the old one take under each reading, what the new one saves against the CPU, and
+    whether it is asked for whatever it takes."""
 
     turner: _Turner
     group: Group
     function: Function
     before: list[float]
     after: list[float]
+    saved: float
+    asked: bool
 
     def decided(self, program: Program, tried: Mapping[str, _Tried]) -> bool:
         """Whether the function is turned, which is told."""
         pairs = "; ".join(f"{r.name} {a:.4g} -> {b:.4g} us" for r, a, b in zip(READINGS, self.before, self.after))
         where = next(op for op in self.turner.function.ops if isinstance(op, SelectiveScan) and op in self.group.ops)
-        if not self.less:
+        if not self.taken and not self._faster:
             self.turner.refuse(where, f"frames first would not take less under every reading: {pairs}")
+        elif not self.taken:
+            told = (
+                f"with frames first the engine would save {self.saved:.0f} us: too little to be placed there for sure"
+            )
+            self.turner.refuse(where, f"{told}; {pairs}")
         elif other := self._against(program, tried):
             self.turner.refuse(where, f"`{other}` goes on with the same states, and leaves its frames last: {pairs}")
         else:
-            told = f"{len(self.group.ops)} ops with frames first, less under every reading: {pairs}"
+            why = "as asked for" if self.asked else "less under every reading"
+            told = f"{len(self.group.ops)} ops with frames first, {why}: {pairs}"
             self.turner.explain(where, told)
             return True
         return False
 
     @property
-    def less(self) -> bool:
+    def taken(self) -> bool:
+        """Whether it takes less on the engine, and is left there: a CPU does products faster than convolutions."""
+        return self.asked or (self._faster and self.saved >= SURE * PLACED)
+
+    @property
+    def _faster(self) -> bool:
         return all(after < before for before, after in zip(self.before, self.after))
 
     def _against(self, program: Program, tried: Mapping[str, _Tried]) -> str | None:
         """A function that goes on with states of this one, at another chunk, and would keep them in another layout."""
         mine, own = self.kept, {state.name for state in self.turner.function.states}
         for name, other in program.functions.items():
-            theirs = tried[name].kept if name in tried and tried[name].less else set()
+            theirs = tried[name].kept if name in tried and tried[name].taken else set()
             if {state.name for state in other.states} & own & (mine ^ theirs):
                 return name
         return None
@@ -89,19 +112,21 @@ class _Tried:
         return {state.name for state in self.group.states}
 
 
-def _tried(program: Program, function: Function, by: str, context: Context) -> _Tried | None:
+def _tried(program: Program, function: Function, by: str, context: Context, asked: bool) -> _Tried | None:
     """A function with the layers around its scans turned; None where there are none."""
     turner = _Turner(program, function, by, context)
     group = groups.find(function, turner.uses)
     if group is None:
         return None
     turned = turner.turned(group)
-    after = times(op for op in turned.ops if op not in turner.folded)
-    return _Tried(turner, group, turned, times(function.ops), after)
+    before, _ = times(function.ops)
+    after, saved = times(op for op in turned.ops if op not in turner.folded)
+    return _Tried(turner, group, turned, before, after, saved, asked)
 
 
-def times(ops: Iterable[Op]) -> list[float]:
-    """Microseconds of a function under each reading, scans in the forms that they will be taken in."""
+def times(ops: Iterable[Op]) -> tuple[list[float], float]:
+    """Microseconds of a function under each reading, and what it saves against the CPU; scans in the forms that they
+    will be taken in."""
     rest, scans = list[Op](), list[SelectiveScan]()
     for op in ops:
         if isinstance(op, SelectiveScan):
@@ -110,10 +135,10 @@ def times(ops: Iterable[Op]) -> list[float]:
             rest.append(op)
     made = shaped(rest, set())
     sums = [total(made, reading) for reading in READINGS]
-    for op in scans:
-        taken = choose(Size.of(op)).taken.microseconds
-        sums = [a + b for a, b in zip(sums, taken)]
-    return sums
+    plans = [choose(Size.of(op)).taken for op in scans]
+    for plan in plans:
+        sums = [a + b for a, b in zip(sums, plan.microseconds)]
+    return sums, sum(op.saved for op in made) + sum(plan.saved for plan in plans)
 
 
 class _Turner(Rewriter):

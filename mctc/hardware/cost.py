@@ -118,6 +118,10 @@ NEAR = 680e3
 WORKING_SET = 2 << 20
 """Bytes of a value that stays near the engine (the same study, notes/memory.md, C1b and C1d: blocks of under 2 MiB)."""
 
+PLACED = 250.0
+"""Microseconds that a function has to save on the engine to be placed there: 0.125 ms to enter it and as long for the
+results (the same study, notes/coreml_dispatch.md)."""
+
 READINGS = (
     Reading("published"),
     Reading("padded", padded=True),
@@ -149,6 +153,12 @@ class Shaped:
             for v in values
         )
         return max(moved, counted.work / PEAK.ane) + counted.stored / MEMORY.ane + reading.charge
+
+    @property
+    def saved(self) -> float:
+        """Microseconds that it takes less on the engine than on the CPU, as the segmenter estimates both."""
+        found = estimate(self._counted(padded=False))
+        return found.cpu - found.ane
 
     def _counted(self, padded: bool) -> Counted:
         stored = sum(bytes_of(shape, False) for shape in self.constants)

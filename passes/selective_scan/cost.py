@@ -60,7 +60,8 @@ class Size:
 class ScanPlan:
     """A form in chunks of so many frames that hand on the state; the last one may be shorter.
 
-    microseconds: under each reading. padded: bytes of all values with their rows padded.
+    microseconds: under each reading. padded: bytes of all values with their rows padded. saved: microseconds against
+    the CPU.
     """
 
     form: str
@@ -69,6 +70,7 @@ class ScanPlan:
     ops: int
     padded: int
     microseconds: tuple[float, ...]
+    saved: float
 
     def __str__(self) -> str:
         return f"{self.form}{f' in chunks of {self.chunk}' if self.chunk < self.size.frames else ''}"
@@ -126,7 +128,8 @@ def _in_chunks(form: str, size: Size, chunk: int) -> ScanPlan:
     if full + bool(rest) > 1:
         ops += _cuts(size)
     padded = sum(bytes_of(shape, padded=True) for op in ops for shape in op.results)
-    return ScanPlan(form, size, chunk, len(ops), padded, tuple(total(ops, reading) for reading in READINGS))
+    times = tuple(total(ops, reading) for reading in READINGS)
+    return ScanPlan(form, size, chunk, len(ops), padded, times, sum(op.saved for op in ops))
 
 
 def _cuts(of: Size) -> list[Shaped]:
