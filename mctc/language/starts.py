@@ -1,8 +1,8 @@
 """Where a state of a scan starts: those of a stream begin at zeros, so another start is told from what is kept.
 
 A state that is kept as how far it is from its start has the precision of numbers as large as the start, near zero too.
-A start of at most 1, or one that a tensor says, is kept like that: it costs an addition, and states of about 1 lose
-nothing. A larger number is added to a state that is kept as it is, at the first frame alone.
+A start below 1, or one that a tensor says, is kept like that: it costs an addition, and states of about 1 lose nothing.
+Another number, 1 too, is added to a state that is kept as it is, at the first frame alone.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from mctc.ir.types import Role, TensorType
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 
-OFFSET = 1.0  # the largest start that a state is kept less of
+OFFSET = 1.0  # a state is kept less of its start where that is smaller
 
 
 def kept_as_it_is(start: Value | float) -> bool:
     """Whether a state with this start is kept as it is, not as how far it is from its start."""
-    return not isinstance(start, Value) and abs(start) > OFFSET
+    return not isinstance(start, Value) and abs(start) >= OFFSET
 
 
 def first_frame(session: Session, start: float, state: TensorType, name: str, span: Span, frame: Frame) -> Value:

@@ -132,7 +132,7 @@ def test_a_state_that_leaves_a_large_start_keeps_its_digits(start: str, elaborat
     np.testing.assert_allclose(found["output"][0, :, 0], 1 / np.arange(1.0, 10.0), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("start", "scans"), [("0", 1), ("1", 1), ("-0.5", 1), ("1.5", 2)])
+@pytest.mark.parametrize(("start", "scans"), [("0", 1), ("0.75", 1), ("-0.5", 1), ("1", 2), ("1.5", 2)])
 def test_a_small_start_is_an_offset_and_needs_no_loop_of_its_own(start: str, scans: int, elaborate: Elaborate) -> None:
     program = elaborate(component(SHARE.format(start=start), "return s", **ONE))
     assert [op.name for op in program.functions["c"].ops].count("scan") == scans
