@@ -10,7 +10,8 @@ import numpy as np
 from mctc.hardware.devices import find_device
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.elementwise import Scale
-from mctc.ir.ops.linear import Linear
+from mctc.ir.ops.leaf import ParameterOp
+from mctc.ir.ops.linear import Linear, MatMul
 from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.program import Program, Value
@@ -56,9 +57,9 @@ class ScaleSums(Pass):
             return program
         why = "" if published else f"no sums are published for {find_device(context.device).family.name}"
 
-        def scaled(op: Conv2d | Linear, to: Rewriter) -> Value | Refuse | None:
-            products = op.weight.type.size // op.weight.type.shape[0]
-            if products < LONG or isinstance(op.x.owner, FakeQuantize) or _behind_norm(op.x):
+        def scaled(op: Conv2d | Linear | MatMul, to: Rewriter) -> Value | Refuse | None:
+            x, products = _sums(op)
+            if products < LONG or isinstance(x.owner, FakeQuantize) or _behind_norm(x):
                 return None
             if why or self.by is None:
                 return Refuse(
@@ -69,7 +70,7 @@ class ScaleSums(Pass):
             to.explain(op, f"{_told(products)}, {_regained(products, self.by)}; infinite from {limit} on")
             return _scaled(op, to, 2.0**self.by)
 
-        rule = first_of(Pattern(Conv2d, scaled), Pattern(Linear, scaled))
+        rule = first_of(Pattern(Conv2d, scaled), Pattern(Linear, scaled), Pattern(MatMul, scaled))
         return rewrite(program, self.name, rule, context=context)
 
 
@@ -85,8 +86,19 @@ def _behind_norm(value: Value) -> bool:
     return isinstance(owner, ChannelNorm) or (isinstance(owner, MOVING) and any(map(_behind_norm, owner.present())))
 
 
-def _scaled(op: Conv2d | Linear, to: Rewriter, factor: float) -> Value:
+def _sums(op: Conv2d | Linear | MatMul) -> tuple[Value, int]:
+    """What is multiplied by weights, and how many products a sum has; none of a product of two values."""
+    if not isinstance(op, MatMul):
+        return op.x, op.weight.type.size // op.weight.type.shape[0]
+    weights = isinstance(op.right.owner, ParameterOp) and op.transpose_right
+    return op.left, op.right.type.shape[-1] if weights else 0
+
+
+def _scaled(op: Conv2d | Linear | MatMul, to: Rewriter, factor: float) -> Value:
     """The weights stay as they are stored: the same power on x does the same."""
+    if isinstance(op, MatMul):
+        product = to.op(MatMul, to.op(Scale, to[op.left], factor=factor), to[op.right], **op.attributes)
+        return to.op(Scale, product, factor=1 / factor)
     bias = None if op.bias is None else to.op(Scale, to[op.bias], factor=factor)
     sums = to.op(type(op), to.op(Scale, to[op.x], factor=factor), to[op.weight], bias, **op.attributes)
     return to.op(Scale, sums, factor=1 / factor)

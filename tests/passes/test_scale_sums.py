@@ -38,6 +38,18 @@ def test_a_linear_layer_without_bias_is_one_too(rewrites):
     rewrites(ScaleSums(by=6), program("%y = linear(%x, %w)", inputs), program(after, inputs), device="m6")
 
 
+def test_so_is_a_product_with_weights_and_none_with_another_value(rewrites):
+    def text(body: str) -> str:
+        inputs = "%x: f32[batch 1, time 2, unit 1, channel 512], %v: f32[4, 512]"
+        known = "source @w: f32[4, 512] = normal() param @w"
+        return f"program @m {{ {known} function @f({inputs}) {{ %w = parameter @w {body} return y = %y, z = %z }} }}"
+
+    other = "%z = matmul(%x, %v, transpose_right = true)"
+    before = text(f"%y = matmul(%x, %w, transpose_right = true) {other}")
+    after = "%s = scale(%x, factor = 16.0) %m = matmul(%s, %w, transpose_right = true) %y = scale(%m, factor = 0.0625)"
+    rewrites(ScaleSums(by=4), before, text(f"{after} {other}"), device="m6")
+
+
 @pytest.mark.parametrize(
     ("body", "inputs"),
     [
