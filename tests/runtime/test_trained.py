@@ -60,8 +60,10 @@ def test_next_to_nothing_is_heard_where_nobody_speaks_and_states_stay_small(trai
 
 def test_speech_behind_a_long_silence_is_heard(trained: Recogniser) -> None:
     speech = load_audio(bundled_recording())
-    text, _ = heard(trained, np.concatenate([np.zeros(SILENT_S * RATE, np.float32), speech]))
-    assert text.split()[-8:] == heard(trained, speech)[0].split()[-8:]
+    behind = np.concatenate([np.zeros(SILENT_S * RATE, np.float32), speech])
+    said = simple(bundled_text()).split()[-8:]
+    late, alone = (np.array(heard(trained, sound)[0].split()[-8:]) == said for sound in (behind, speech))
+    assert late.sum() >= max(7, alone.sum())
 
 
 def test_the_tiny_model_hears_half_of_the_words(tmp_path: Path) -> None:
