@@ -12,6 +12,7 @@ from mctc.cli.demo import beside, model, steps, words
 from mctc.driver import BuildOptions, build
 from mctc.runtime.built import open_built
 from mctc.runtime.speech import transcribe
+from tests.conftest import ROOT
 
 SENTENCE_S = 3.3  # the first sentence of the recording, up to the pause behind it
 
@@ -47,10 +48,8 @@ def test_every_runtime_hears_the_same_words(target: str, tmp_path: Path) -> None
     library = {"ane": "numpy", "onnx": "onnxruntime", "coreai": "coreai", "torch": "torch"}[target]
     pytest.importorskip(library)
     heard, said = said_by(target, tmp_path / "built", bundled_recording()).split(), words(bundled_text())
-    assert [pair for pair in zip(heard, said, strict=True) if len({*pair}) > 1] == [
-        ("passed", "past"),
-        ("coaled", "cold"),
-    ]
+    assert [pair for pair in zip(heard, said, strict=True) if len({*pair}) > 1] == [("coaled", "cold")]
+    assert " ".join(heard) in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
 def test_the_demo_ends_with_what_was_heard_beside_what_was_said() -> None:
