@@ -14,6 +14,7 @@ from . import (
     passes,
     proof,
     rates,
+    recurrences,
     references,
     refusals,
     streaming,
@@ -22,6 +23,7 @@ from . import (
 
 SECTIONS = {
     "Passes": passes.FAULTS,
+    "Recurrences and their states": recurrences.FAULTS,
     "Steps and their timing": streaming.FAULTS,
     "What a call takes": rates.FAULTS,
     "What inputs may be": inputs.FAULTS,
