@@ -270,4 +270,4 @@ def test_the_shipped_model_hears_its_recording(command: Command, tmp_path: Path)
     built = build(spec, tmp_path / "built", options).folder
     (tmp_path / "l.tsv").write_text(f"{bundled_recording()}\t{' '.join(bundled_text().split())}\n")
     done = command("score", built, tmp_path / "l.tsv", *SIMPLE)
-    assert "words wrong       5.88 %: 2 of 34" in done.out
+    assert "words wrong       2.94 %: 1 of 34" in done.out
