@@ -19,6 +19,7 @@ from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program, Source
+from mctc.ir.types import Role
 from mctc.language import elaborate_file
 from mctc.objectives.auxiliary import training_only
 from mctc.targets.torch.target import FOLDER, TorchTarget
@@ -118,3 +119,15 @@ def error(actual: torch.Tensor, expected: Array) -> float:
     real = b > -5000
     np.testing.assert_allclose(a[~real], b[~real], rtol=1e-4)
     return float(np.abs(a - b)[real].max() / max(np.abs(b[real]).max(), 1e-30))
+
+
+def beside(function: Any, frames: int) -> list[torch.Tensor]:
+    """Inputs behind the first one: masks of ones, as many as there are frames or strides of them."""
+    whole = function.inputs[0].type.axes[-1].extent
+    strides = [[a.extent for a in v.type.axes if a.role is Role.TIME] for v in function.inputs[1:]]
+    counts = [-(-frames // (whole / extents[0]).value) if extents else 1 for extents in strides]
+    shapes = [
+        [count if a.role is Role.TIME else a.extent.value if a.extent.is_static else 1 for a in v.type.axes]
+        for v, count in zip(function.inputs[1:], counts)
+    ]
+    return [torch.ones(shape) for shape in shapes]

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from bench.reduced import SIZES
-from mctc.ir.types import Role
 
-from .made import Made, listed, make_spec
+from .made import Made, beside, listed, make_spec
 
 LOSSES = ["conformer_ctc", "mct_tiny"] + [
     pytest.param(name, marks=pytest.mark.slow)
@@ -43,18 +42,6 @@ def encoder(made: Made) -> tuple[Any, Any]:
 def heard(function: Any, rows: int, frames: int) -> Tensor:
     sizes = [axis.extent.value for axis in function.inputs[0].type.axes[1:-1]]
     return torch.randn(rows, *sizes, frames, generator=torch.Generator().manual_seed(0))
-
-
-def beside(function: Any, frames: int) -> list[Tensor]:
-    """Inputs behind the first one: masks of ones, as many as there are frames or strides of them."""
-    whole = function.inputs[0].type.axes[-1].extent
-    strides = [[a.extent for a in v.type.axes if a.role is Role.TIME] for v in function.inputs[1:]]
-    counts = [-(-frames // (whole / extents[0]).value) if extents else 1 for extents in strides]
-    shapes = [
-        [count if a.role is Role.TIME else a.extent.value if a.extent.is_static else 1 for a in v.type.axes]
-        for v, count in zip(function.inputs[1:], counts)
-    ]
-    return [torch.ones(shape) for shape in shapes]
 
 
 def padded(x: Tensor, lengths: list[int]) -> Tensor:
@@ -104,13 +91,15 @@ def test_the_loss_of_a_padded_batch_is_the_mean_of_its_utterances(of: Callable[[
     mel = padded(heard(function, 3, 64), lengths.tolist())[:, :, 0].mT
     width = [v.type.extents[1].value for f in made.whole.functions.values() for v in f.inputs if v.name == "position"]
     places = [torch.randn(1, 4, each).expand(3, -1, -1) for each in width[:1]]
-    loss = model(mel, lengths, targets, torch.tensor(counts), *places)
+    masks = [each.reshape(1, -1).expand(3, -1) for each in beside(function, 64)]
+    loss = model(mel, lengths, targets, torch.tensor(counts), *places, *masks)
     loss.backward()
     together = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
     apart = []
     for row, (length, count) in enumerate(zip(lengths.tolist(), counts, strict=True)):
         labels, mine = targets[row : row + 1, :count], [each[:1, : count + 1] for each in places]
+        mine += [each[:1, :length] for each in masks]
         one = model(mel[row : row + 1, :length], lengths[row : row + 1], labels, torch.tensor([count]), *mine)
         (one / 3).backward()
         apart.append(one.detach())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.reduced import SIZES
 
-from .made import Made, listed, make_spec
+from .made import Made, beside, listed, make_spec
 
 NEAR = {torch.float16: 4e-3, torch.bfloat16: 3e-2}
 MORE = [
@@ -50,11 +50,12 @@ def assert_near(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", NEAR)
 def test_a_model_cast_to_16_bits_trains_and_stays_near(made: Made, dtype: torch.dtype) -> None:
     x, lengths = heard(made), torch.tensor([32, 21])
+    masks = beside(next(iter(made.whole.functions.values())), 32)
     cast = first(copy.deepcopy(made.model).to(dtype))
     with torch.no_grad():
-        wanted = first(made.model)(x, lengths)
-        assert_near(cast(x.to(dtype), lengths), wanted, dtype)
-    result = cast.train()(x.to(dtype), lengths)
+        wanted = first(made.model)(x, *masks, lengths)
+        assert_near(cast(x.to(dtype), *masks, lengths), wanted, dtype)
+    result = cast.train()(x.to(dtype), *masks, lengths)
     assert result.dtype == dtype
     result.float().clamp(min=-100).square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in cast.parameters())
