@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.compress.exact_sum import ExactSum
+from mctc.compress.errors import CompressError
+from mctc.compress.exact_sum import ExactSum, TooLargeError
 from mctc.compress.growing_sums import GrowingSums
 from mctc.compress.magnitudes import counted
 from mctc.compress.speech import Speech
@@ -23,6 +24,7 @@ from mctc.score.shard import Shard
 
 WIDEST = 4096  # entries of a row; of wider inputs only the diagonal of the moment would fit into memory
 EVERY = 32  # utterances between two writes of the file
+FIRST = 8  # utterances that the sums' grids are of: gradients of one that is known by heart are next to nothing
 
 
 def calibrate(
@@ -33,10 +35,13 @@ def calibrate(
     Raises CompressError, ManifestError and OSError.
     """
     if not statistics.sums.grids:
-        _measure(learner, speech, 0, _begin(statistics.growing))
+        _begin(learner, speech, range(min(FIRST, statistics.total)), statistics.growing)
     left = [at for at in shard.of(range(statistics.total)) if at not in statistics.done]
     for number, at in enumerate(left, 1):
-        _measure(learner, speech, at, statistics.growing.add, statistics)
+        try:
+            _measure(learner, speech, at, statistics.growing.add, statistics)
+        except TooLargeError as error:
+            raise CompressError(f"{speech.utterances[at].id}: {error.message}", hint=error.hint) from error
         statistics.done.add(at)
         told(f"{number:,} of {len(left):,}, {speech.utterances[at].id}")
         if number % EVERY == 0 and number < len(left):
@@ -44,15 +49,22 @@ def calibrate(
     statistics.write(out)
 
 
-def _begin(sums: GrowingSums) -> Callable[[str, Array], None]:
-    """Makes an empty sum for each term: of whole numbers for counts, else of the grid of the first term of its key."""
+def _begin(learner: Learner, speech: Speech, first: Iterable[int], sums: GrowingSums) -> None:
+    """Makes an empty sum for each term: of whole numbers for counts, else of the grid of the largest that these
+    utterances add, which are the same for every shard."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    largest: dict[str, float] = {}  # of terms that are not counts
 
-    def begin(key: str, term: Array) -> None:
-        if key not in sums.grids:
-            counts = np.issubdtype(term.dtype, np.integer)
-            sums.begin(key, ExactSum(np.zeros(term.shape, np.int64), 0) if counts else ExactSum.like(term))
+    def see(key: str, term: Array) -> None:
+        shapes[key] = term.shape
+        if not np.issubdtype(term.dtype, np.integer):
+            largest[key] = max(largest.get(key, 0.0), float(np.abs(term).max(initial=0.0)))
 
-    return begin
+    for at in first:
+        _measure(learner, speech, at, see)
+    for key, shape in shapes.items():
+        counts = ExactSum(np.zeros(shape, np.int64), 0)
+        sums.begin(key, ExactSum.of(shape, largest[key]) if key in largest else counts)
 
 
 def _measure(

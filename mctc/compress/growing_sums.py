@@ -92,7 +92,7 @@ class GrowingSums(Mapping[str, ExactSum]):
 
     def _check(self, key: str, shape: tuple[int, ...]) -> None:
         if shape != self.grids[key].shape:
-            raise CompressError("the sums are of another first utterance, or of another model")
+            raise CompressError("the sums are of other first utterances, or of another model")
 
     def _change(self, key: str, change: Callable[[ExactSum, slice], None]) -> None:
         shape, exponent = self.grids[key]

@@ -92,6 +92,7 @@ class Session:
 
     def write(self, out: Path, told: Told) -> list[str]:
         """The weights rounded for the section."""
+        tuning = self._tuning(told) if self.options["tune"] else None  # what it can't take is told before the rounding
         held = held_inputs(self._deciding(), self.model.statistics, self.model.smoothing.factors)
         scales = {name: each.scale for name, each in held.items()}
         effort, found = EFFORTS[self.options["effort"]], {}
@@ -99,8 +100,8 @@ class Session:
             told(layer.name)
             found[layer.name] = each
         tuned = []
-        if self.options["tune"]:
-            found, line = self._tuning(told)(self.model, self.forms, found, self.options["tune"])
+        if tuning is not None:
+            found, line = tuning(self.model, self.forms, found, self.options["tune"])
             tuned = [line]
         write_rounded(self.model, self.options["weights"], self.forms, found, scales, out)
         ways: dict[str, int] = {}

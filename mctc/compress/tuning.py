@@ -51,19 +51,22 @@ class Tuning:
     speech: Speech
     told: Callable[[str], None]
 
+    def __post_init__(self) -> None:
+        """Raises CompressError for too little speech: before weights are rounded for minutes."""
+        if len(self.speech.utterances) < 2:
+            raise CompressError(
+                "tuning takes two utterances, one of which it is measured with", hint="give more --data"
+            )
+
     def __call__(
         self, model: Model, forms: Mapping[str, Form], found: Mapping[str, Rounded], steps: int
     ) -> tuple[dict[str, Rounded], str]:
         """Other values of the same forms, and a line that tells what that came to. Deterministic.
 
-        Raises CompressError for too little speech, and where no weight has few bits.
+        Raises CompressError where no weight has few bits.
         """
         weights = self._weights(model, forms, found)
         count = len(self.speech.utterances)
-        if count < 2:
-            raise CompressError(
-                "tuning takes two utterances, one of which it is measured with", hint="give more --data"
-            )
         held = list(range(0, count, HELD))
         rest = [at for at in range(count) if at not in set(held)]
         self.student.put({name: each.values for name, each in found.items()})
@@ -71,9 +74,10 @@ class Tuning:
         self._moved(weights, rest, steps)
         after = self.measured(held)
         line = (
-            f"tuned {len(weights)} weights in {steps} steps over {len(rest)} utterances; over {len(held)} others the "
-            f"loss a label was {before.loss:.4f} and is {after.loss:.4f}, hidden results were {before.apart:.2%} "
-            f"off and are {after.apart:.2%}"
+            f"tuned {_counted(len(weights), 'weight')} in {_counted(steps, 'step')} over "
+            f"{_counted(len(rest), 'utterance')}; over {_counted(len(held), 'other')} the loss a label was "
+            f"{before.loss:.4f} and is {after.loss:.4f}, hidden results were {before.apart:.2%} off and are "
+            f"{after.apart:.2%}"
         )
         if after.sum >= before.sum:
             return dict(found), f"{line}: no better, so the weights stay as they were"
@@ -133,3 +137,7 @@ class Tuning:
     @staticmethod
     def _shaped(weight: Tuned, found: Rounded) -> Array:
         return weight.values().reshape(found.values.shape)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"

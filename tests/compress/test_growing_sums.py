@@ -34,9 +34,9 @@ def test_sums_on_the_disk_are_those_in_memory(
 
 def test_terms_of_another_shape_or_grid_are_refused(tmp_path: Path) -> None:
     grown = GrowingSums.of(tmp_path, {"sum": ExactSum.like(np.ones(20_000))})
-    with pytest.raises(CompressError, match="another first utterance"):
+    with pytest.raises(CompressError, match="other first utterances"):
         grown.add("sum", np.ones(10))
-    with pytest.raises(CompressError, match="another first utterance"):
+    with pytest.raises(CompressError, match="other first utterances"):
         grown.merge("sum", ExactSum.like(np.full(20_000, 100.0)))
     with pytest.raises(CompressError, match="not finite"):
         grown.add("sum", np.full(20_000, np.nan))

@@ -239,7 +239,7 @@ def test_weights_of_few_bits_are_tuned_toward_what_they_were(
     finally:
         spec.write_text(before)
     line = next(each for each in capsys.readouterr().out.splitlines() if each.startswith("tuned "))
-    assert "in 8 steps over 2 utterances; over 1 others the loss a label was" in line
+    assert "in 8 steps over 2 utterances; over 1 other the loss a label was" in line
     assert outs[1].read_bytes() == outs[2].read_bytes()
     assert (outs[0].read_bytes() == outs[1].read_bytes()) == ("stay as they were" in line)
 
@@ -258,6 +258,24 @@ def test_a_module_that_is_as_another_has_nowhere_to_go(place: Place) -> None:
     assert largest[0] < 1e-6
     assert largest[1] > 5e-5
     assert student.apart(*heard, wanted)[1] < 1e-9  # no hidden result has to do with it
+
+
+def test_speech_that_tuning_cannot_take_is_told_before_the_rounding(
+    compress: Compressing, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mctc.compress.session.Model.rounded_all", lambda *_: pytest.fail("rounded"))
+    one = compress.place.folder / "one.jsonl"
+    one.write_text(compress.place.data.read_text().splitlines()[0] + "\n")
+    given = [
+        "-o",
+        str(compress.place.folder / "unwritten"),
+        "--tune",
+        "8",
+        "--build",
+        str(compress.place.folder / "built"),
+    ]
+    assert compress(*given, "--data", str(one)) == 1
+    assert "tuning takes two utterances" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
