@@ -48,6 +48,14 @@ FORMS = {
 EXPORTS = "MCTC_PLUGINS"
 DISTRIBUTION = "mctc"
 
+_imported: list[str] = []
+"""Names of modules that are none of mctc's own, whose import was begun."""
+
+
+def strangers() -> tuple[str, ...]:
+    """The modules of plugins that have run in this process, those that failed too."""
+    return tuple(_imported)
+
 
 class PluginError(MctcError):
     """A plugin that can't be used: which one, and why."""
@@ -225,6 +233,8 @@ def _named(kind: str, name: str, place: str, origin: str) -> Plugin:
         from importlib import import_module
 
         module, _, attribute = place.partition("[")[0].strip().partition(":")
+        if not _within(module, DISTRIBUTION):
+            _imported.append(module)
         try:
             loaded = import_module(module.strip())
             for each in filter(None, attribute.strip().split(".")):
@@ -276,6 +286,7 @@ def _import_file(path: Path) -> ModuleType:
         raise PluginError(f"{path}: a plugin is a Python file, with a name that ends in .py")
     module = module_from_spec(spec)
     sys.modules[name] = module
+    _imported.append(name)
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:

@@ -34,8 +34,16 @@ def main() -> None:
     one_blas_thread()
     numpy_later(keep_memory)
     asked = os.environ.get(COMPLETE)
-    codes.append(complete(asked) if asked else run(sys.argv[1:]))
-    sys.exit(codes[0])
+    code = complete(asked) if asked else run(sys.argv[1:])
+    if not _strangers():  # what they left open is written where a process ends as any does
+        codes.append(code)
+    sys.exit(code)
+
+
+def _strangers() -> bool:
+    """Whether code of plugins has run."""
+    plugins = sys.modules.get("mctc.plugins")
+    return plugins is not None and bool(plugins.strangers())
 
 
 def complete(asked: str) -> int:

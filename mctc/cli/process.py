@@ -52,12 +52,14 @@ def keep_memory() -> None:
 
 def ends_at_once() -> list[int]:
     """Lets the process end without taking apart what is in memory, with the exit code that is put into the list: as
-    ever its threads have ended then, and what was to be called at the end has been. Without a code it ends as any does.
+    ever its threads have ended then, and what was to be called at the end has been. Without a code it ends as any does;
+    so it does where calls were registered before this one, as by what measures coverage, since they come after it.
 
     Measured: 7 ms of a check's 240, and as much of a build's second.
     """
     codes: list[int] = []
-    atexit.register(_end, codes)  # the first to be registered is the last to be called
+    if atexit._ncallbacks() == 0:
+        atexit.register(_end, codes)  # the first to be registered is the last to be called
     return codes
 
 
