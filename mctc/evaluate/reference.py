@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from mctc.ir.program import Function, Op, Value
 from mctc.ir.recipes import MOVING
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import DType, TensorType
+from mctc.memory import LARGE, give_back
 from mctc.records import dataclass
 
 ParameterValue = Callable[[str], Array]
@@ -64,6 +65,8 @@ def evaluate(
     bound: dict[str, int] = {}
     environment: dict[Value, Array] = {}
     own = watch is None  # whether results may be none of the arrays that are given
+    if watch:
+        _make_room(entry.value for entry in function.states)
     for value in function.inputs:
         if value.name not in inputs:
             raise EvaluationError(f"{function.name} needs input {value.name!r}")
@@ -72,12 +75,15 @@ def evaluate(
         array = np.zeros(entry.value.type.shape) if state is None else np.asarray(state[entry.name])
         environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype, own)
     if rounding is not None:
-        environment = {value: rounding(array) for value, array in environment.items()}
+        held = _held_so(function, inputs, state or {}, rounding)
+        environment = {value: array if value in held else rounding(array) for value, array in environment.items()}
     ordered = in_order(function.ops)
     same = {} if watch is None else watch.same
     last_use, tables = _last_uses(function, ordered, same), _tables(function)
     run = _Run(parameter, dtype, rounding, bound, tables)
     for index, item in enumerate(ordered):
+        if watch and not isinstance(item, Loop):
+            _make_room(item.results)
         if isinstance(item, Loop) or item not in same:
             for op, results in run.item(item, environment):
                 environment.update(zip(op.results, results))
@@ -160,6 +166,23 @@ class _Run:
 
     def _shape(self, type_: TensorType) -> tuple[int, ...]:
         return type_.substitute(self.bound).shape
+
+
+def _make_room(values: Iterable[Value]) -> None:
+    """Before large values are made, and as many numbers again by who goes along."""
+    if any(value.type.is_static and value.type.size >= LARGE for value in values):
+        give_back()
+
+
+def _held_so(
+    function: Function, inputs: Mapping[str, Array], state: Mapping[str, Array], rounding: Rounding
+) -> set[Value]:
+    """Inputs and states that come as arrays of what is rounded to, so that rounding changes nothing of them."""
+    if rounding.dtype is None or rounding.jitters:
+        return set()
+    given = [(value, inputs[value.name]) for value in function.inputs]
+    given += [(entry.value, state[entry.name]) for entry in function.states if entry.name in state]
+    return {value for value, array in given if np.asarray(array).dtype == rounding.dtype}
 
 
 def _apply(

@@ -212,9 +212,13 @@ class _Function:
         sizes = symbol_sizes(self.function)
         types = [(state.name, state.value.type) for state in self.function.states]
         states: Arrays = {name: array.astype(np.float16) for name, array in draw_types(types).items()}
+        updates: Arrays = {}
         for number, item in enumerate(ITEMS if types else STATELESS):
             if item is SILENCE:
                 states = {name: np.zeros(type_.shape, np.float16) for name, type_ in types}
+            elif updates:
+                states = {name: _left(array, narrows=proof is not None) for name, array in updates.items()}
+            updates = {}
             inputs = draw(self.function, sizes, item, seed=number)
             given = _Given(item, inputs if proof is None else _narrowed(inputs), states)
             del inputs
@@ -225,10 +229,11 @@ class _Function:
             if proof is not None:
                 left = {state.update: updates[state.name] for state in self.function.states}
                 proof.end({value: results[key] for key, value in self.function.results} | left)
+                del left
             self.weights.release()
-            states = {name: _finite(array).astype(np.float32, copy=False) for name, array in updates.items()}
+            states = {}
             yield given, {key: array.astype(np.float32, copy=False) for key, array in _by_key(results, updates).items()}
-            del given, results, updates
+            del given, results
 
     def _look(self, op: Op, arrays: list[Array]) -> None:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
@@ -300,6 +305,12 @@ def _finite(array: Array) -> Array:
     """The array with numbers for what is none. States can be most of what is in memory."""
     with np.errstate(all="ignore"):
         return array if np.isfinite(array.sum()) else np.nan_to_num(array)
+
+
+def _left(array: Array, *, narrows: bool) -> Array:
+    """A new state as the next call finds it: numbers; in fp16 if it `narrows` and none is beyond its range."""
+    wide = _finite(array).astype(np.float32, copy=False)
+    return wide.astype(np.float16) if narrows and not _is_beyond(wide) else wide
 
 
 def _narrowed(inputs: Arrays) -> Arrays:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,14 +60,22 @@ class Step:
     def __init__(self, function: BuiltFunction, engine: Engine, tables: Mapping[str, Array] | None = None) -> None:
         self.function, self.tables = function, tables or {}
         self.compiled = engine.function(function.stored_as)
-        self.reset()
 
     def reset(self) -> None:
         """Zero states: the next call is the first of an utterance."""
-        function, passed = self.function, bool(self.function.state_outputs)
-        self._state: Any = self.compiled.make_state() if function.states and not passed else None
-        zeros = {port.name: np.zeros(port.type.shape, np.float32) for port in function.states if passed}
-        self._carried: dict[str, Array] = zeros
+        for name in ("_state", "_carried"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _state(self) -> Any:
+        """Made by the first call, not before: caches can be large, and who calls only parts of a function has none."""
+        return self.compiled.make_state() if self.function.states and not self.function.state_outputs else None
+
+    @cached_property
+    def _carried(self) -> dict[str, Array]:
+        """The same of states that are passed in and out, by the names of what takes them."""
+        passed = self.function.states if self.function.state_outputs else ()
+        return {port.name: np.zeros(port.type.shape, np.float32) for port in passed}
 
     def start(self, states: Mapping[str, Array]) -> None:
         """The next call finds these states, by their names in the program."""
