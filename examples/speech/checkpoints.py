@@ -13,7 +13,7 @@ import torch
 from mctc.atomic import whole_file, write_text
 
 NAME = re.compile(r"step-(\d+)\.pt")
-FOLDER, LOG = "checkpoints", "log.jsonl"
+FOLDER, LOG, SCORE = "checkpoints", "log.jsonl", "dev_wer"
 
 
 def found(run: Path) -> list[Path]:
@@ -35,6 +35,12 @@ def save(run: Path, step: int, content: Mapping[str, Any], keep: int) -> None:
         torch.save(dict(content), file)
     for old in found(run)[:-keep]:
         old.unlink()
+
+
+def is_scored(run: Path, step: int) -> bool:
+    """Whether the log has the words wrong on the dev set behind `step` steps."""
+    lines = [json.loads(line) for line in (run / LOG).read_text("utf-8").splitlines()]
+    return any(line["step"] == step and SCORE in line for line in lines)
 
 
 def rewind_log(run: Path, step: int) -> None:

@@ -131,6 +131,7 @@ class Trainer:
         """All steps, or as many as the time allows. A run ends at a line of its log."""
         train, here = self.config.train, self.here
         deadline = time.monotonic() + 60 * train.minutes if train.minutes else math.inf
+        self._score_if_missed()
         plan = islice(
             steps(self.lengths, self.usable, self.config.batch, train.seed, self.step), train.steps - self.step
         )
@@ -251,6 +252,16 @@ class Trainer:
         speeds = {"speech_s_per_s": seconds / wall, "steps_per_s": count / wall, **busy(self.here.device)}
         self.journal.write(self.step, {**values, **speeds})
 
+    def _score_if_missed(self) -> None:
+        """The score that a kill behind the last checkpoint took, so that the log is that of a run that nothing
+        stopped."""
+        train, here = self.config.train, self.here
+        due = self.step > 0 and (self.step % train.dev_every == 0 or self.step == train.steps)
+        missed = here.rank == 0 and due and not checkpoints.is_scored(self.run, self.step)
+        if here.total(torch.tensor(float(missed), device=here.device)) > 0:
+            self._quantize(self.step - 1)
+            self.score()
+
     def score(self) -> None:
         """Words wrong on the dev set, with the average weights; each process hears a part."""
         if self.scorer is None:
@@ -261,7 +272,7 @@ class Trainer:
         counts = word_errors(self.scorer, self.dev, self.dev_texts, self.features, self.tokens, part)
         both = torch.tensor([counts.errors, counts.said], dtype=torch.float32, device=self.here.device)
         wrong, said = self.here.total(both).tolist()
-        self.journal.write(self.step, {"dev_wer": wrong / max(said, 1.0)})
+        self.journal.write(self.step, {checkpoints.SCORE: wrong / max(said, 1.0)})
 
     def save(self) -> None:
         """All processes gather, the first one writes."""

@@ -1,25 +1,17 @@
-"""examples/speech trains an emitted model: one process or several, killed or not, with the same losses."""
+"""examples/speech trains an emitted model: exports what it learnt, prunes, distils and aligns."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import wave
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
-from mctc.audio import bundled_recording, bundled_text, load_audio
 from mctc.coded import write_coded
 from mctc.driver import BuildOptions, build
 from mctc.driver.manifest import WHOLE
@@ -36,92 +28,7 @@ from speech.export import averaged
 from speech.prune import Pruning
 from speech.train import main
 from tests.conftest import ROOT
-
-DEFINES = {"width": 16, "depth": 1, "vocab": 28}
-LOG = "log.jsonl"
-CONF = """
-[model]
-training = "{place}/learner/training"
-[data]
-train = ["{place}/train.jsonl"]
-dev = ["{place}/dev.jsonl"]
-tokens = "{place}/letters.txt"
-[batch]
-seconds = 5
-longest = 4
-accumulate = 2
-buckets = 2
-[optimizer]
-warm_up = 1
-[quantize]
-from_step = 3
-[train]
-run = "{place}/whole"
-device = "cpu"
-steps = 4
-log_every = 1
-save_every = 1
-dev_every = 2
-"""
-KILLED_WHILE_SAVING = """
-import os, signal, sys
-import torch
-from speech.train import main
-saved = torch.save
-def save(content, file):
-    if content["step"] == 3:
-        file.write(b"half of a checkpoint")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    saved(content, file)
-torch.save = save
-main(sys.argv[1:])
-"""
-KILLED_RANK = """
-import os, signal, sys
-from speech import train
-advance = train.Trainer._advance
-def killed(self, step, cuts):
-    if self.here.rank == 1 and step.number == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return advance(self, step, cuts)
-train.Trainer._advance = killed
-sys.exit(train.main(sys.argv[1:]))
-"""
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model to train, pieces of a recording with letters as tokens, and a run of four steps that nothing stopped."""
-    place = tmp_path_factory.mktemp("speech")
-    build(ROOT / "spec/mct_tiny.mct", place / "learner", BuildOptions(defines=DEFINES, target="torch"))
-    samples = np.rint(load_audio(bundled_recording()) * 32767).astype("<i2")
-    with wave.open(str(place / "all.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(samples.tobytes())
-    texts = [re.sub("[^a-z ]", "", line.lower()) for line in bundled_text().splitlines()]
-    entries = [
-        {"id": str(at), "audio_filepath": "all.wav", "offset": 3.5 * (at % 3), "duration": 2 + at / 10, "text": text}
-        for at, text in enumerate(texts * 4)
-    ]
-    for name, chosen in (("train", entries), ("dev", entries[:3])):
-        (place / f"{name}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in chosen))
-    (place / "letters.txt").write_text("\n".join("\N{LOWER ONE EIGHTH BLOCK}'abcdefghijklmnopqrstuvwxyz"))
-    (place / "conf.toml").write_text(CONF.format(place=place))
-    assert main([str(place / "conf.toml")]) == 0
-    return place
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """The log without its times."""
-    lines = [json.loads(line) for line in (run / LOG).read_text().splitlines()]
-    return [{key: value for key, value in line.items() if not key.endswith("_per_s")} for line in lines]
-
-
-def child(*command: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT / "examples"), str(ROOT)])
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, check=False)
+from tests.examples.conftest import DEFINES, curve
 
 
 def test_a_run_logs_scores_and_keeps_the_last_checkpoints(place: Path) -> None:
@@ -131,27 +38,6 @@ def test_a_run_logs_scores_and_keeps_the_last_checkpoints(place: Path) -> None:
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < losses[0]
     assert all(line["dev_wer"] > 0 for line in lines if "dev_wer" in line)
-
-
-def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses(place: Path) -> None:
-    run = place / "killed"
-    arguments = (str(place / "conf.toml"), f"train.run={run}")
-    assert child("-c", KILLED_WHILE_SAVING, *arguments).returncode == -signal.SIGKILL
-    assert [path.name for path in found(run)] == ["step-00000001.pt", "step-00000002.pt"]
-    assert main(list(arguments)) == 0
-    assert curve(run) == curve(place / "whole")
-    one, other = (torch.load(found(each)[-1], weights_only=True) for each in (run, place / "whole"))
-    assert all(torch.equal(value, other["model"][name]) for name, value in one["model"].items())
-
-
-@pytest.mark.slow
-def test_a_run_out_of_time_stops_with_a_checkpoint_and_goes_on(place: Path) -> None:
-    arguments = [str(place / "conf.toml"), f"train.run={place / 'late'}"]
-    assert main([*arguments, "train.minutes=1e-9"]) == 0
-    assert [path.name for path in found(place / "late")] == ["step-00000001.pt"]
-    assert main(arguments) == 0
-    losses = [[line for line in curve(place / name) if "loss" in line] for name in ("late", "whole")]
-    assert losses[0] == losses[1]
 
 
 @pytest.mark.quick("quantize.engine_from_step=1")
@@ -350,49 +236,3 @@ def test_a_model_for_other_tokens_is_refused(place: Path, capsys: pytest.Capture
     few.write_text("\n".join("\N{LOWER ONE EIGHTH BLOCK}'abcdefghijklmnopqrstuvwxy"))
     assert main([str(place / "conf.toml"), f"data.tokens={few}", f"train.run={place / 'never'}"]) == 1
     assert "data.tokens makes 28 classes with the blank, and the model has more" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_learn_what_one_with_accumulation_does(place: Path, strategy: str) -> None:
-    run = place / strategy
-    command = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "speech.train", str(place / "conf.toml"))
-    result = child(*command, f"train.run={run}", f"train.strategy={strategy}")
-    assert result.returncode == 0, result.stderr
-    for line, expected in zip(curve(run), curve(place / "whole"), strict=True):
-        assert line == pytest.approx(expected, rel=1e-5)
-    one, other = (torch.load(found(each)[-1], weights_only=True) for each in (run, place / "whole"))
-    for part in ("model", "average"):
-        for name, value in one[part].items():
-            # Adam divides by the root of small gradients, whose rounding shows in single weights.
-            assert (value - other[part][name]).norm() <= 1e-3 * other[part][name].norm()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after_s", [4.0, 6.0, 7.5])
-def test_a_kill_at_any_moment_changes_nothing(place: Path, after_s: float) -> None:
-    run = place / f"killed-{after_s}"
-    arguments = (str(place / "conf.toml"), f"train.run={run}")
-    path = os.pathsep.join([str(ROOT / "examples"), str(ROOT)])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "speech.train", *arguments], env={**os.environ, "PYTHONPATH": path}
-    )
-    try:
-        process.wait(after_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    assert main(list(arguments)) == 0
-    assert curve(run) == curve(place / "whole")
-
-
-@pytest.mark.slow
-def test_one_of_two_processes_killed_ends_both_and_the_run_goes_on(place: Path) -> None:
-    run, script = place / "one-of-two", place / "killed_rank.py"
-    script.write_text(KILLED_RANK)
-    arguments = (str(place / "conf.toml"), f"train.run={run}")
-    assert child("-m", "torch.distributed.run", "--nproc-per-node", "2", str(script), *arguments).returncode
-    assert [path.name for path in found(run)] == ["step-00000001.pt", "step-00000002.pt"]
-    assert main(list(arguments)) == 0
-    for line, expected in zip(curve(run), curve(place / "whole"), strict=True):
-        assert line == pytest.approx(expected, rel=1e-5)
