@@ -154,9 +154,7 @@ class ClassWriter:
         annotations: Lines = []
         layers, classes = self.whole.layers, self.shared.classes
         children = {child.path: child for child in node.children}
-        for name in [*self.shared.held.tensors, *children]:
-            if not node.holds(name) or name == node.path:
-                continue
+        for name in [*self.shared.held.inside.get(node.path, ()), *children]:
             path = f"{node.path}.{elements(name[len(node.path) + 1 :])[0]}"
             attribute = elements(path)[-1].partition(".")[0]
             if attribute in made:
@@ -197,9 +195,8 @@ class ClassWriter:
     def _without_ops(self, path: str, node: Node, imports: set[str]) -> dict[str, str]:
         """The tensors of an instance in which nothing is computed, in modules that do no more than hold them."""
         made = {path.rpartition(".")[2]: ""}
-        for name, tensor in self.shared.held.tensors.items():
-            if not name.startswith(f"{path}."):
-                continue
+        for name in self.shared.held.inside.get(path, ()):
+            tensor = self.shared.held.tensors[name]
             *owners, _ = name[len(node.path) + 1 :].split(".")
             place = "self"
             for part, behind in zip(owners, [*owners[1:], ""]):

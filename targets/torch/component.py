@@ -24,6 +24,7 @@ from mctc.targets.torch.expressions import Expression, Text, UnsupportedError, e
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.frames import Frames, at_rate, frames_axis, in_front_of, is_counted, times_of
 from mctc.targets.torch.imports import IMPORTED
+from mctc.targets.torch.instance_paths import around, inside
 from mctc.targets.torch.layer_table import LayerClass, layer_call, layer_of
 from mctc.targets.torch.loops import Loop, with_loops
 from mctc.targets.torch.parameters import Parameters
@@ -37,18 +38,19 @@ def layers_of(
     function: Function, program: Program, held: Parameters, layer_of: Callable[[Op], LayerClass | None] = layer_of
 ) -> dict[str, Op]:
     """The ops that a layer class holds with its parameters, by instance path."""
-    inside: dict[str, list[Op]] = {}
+    ops_of: dict[str, list[Op]] = {}
     for op in function.ops:
         if op.operands:
-            inside.setdefault(op.origin.path, []).append(op)
+            ops_of.setdefault(op.origin.path, []).append(op)
+    sources, filled = inside(program.sources), {outer for path in ops_of for outer in around(path)}
     found: dict[str, Op] = {}
-    for path, ops in inside.items():
+    for path, ops in ops_of.items():
         layer = layer_of(ops[0]) if len(ops) == 1 else None
-        if layer is None or path == function.name or any(other.startswith(f"{path}.") for other in inside):
+        if layer is None or path == function.name or path in filled:
             continue
         names = {attribute: ops[0].operand(operand) for attribute, operand in layer.parameters.items()}
         bound = {f"{path}.{attribute}": value for attribute, value in names.items() if value is not None}
-        owned = {name for name in program.sources if name.startswith(f"{path}.")}
+        owned = set(sources.get(path, ()))
         if bound and owned == set(bound) and all(_is_parameter(v, name, held) for name, v in bound.items()):
             found[path] = ops[0]
     return found

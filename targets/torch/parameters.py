@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from mctc.ir.build import make
 from mctc.ir.declared import registry
@@ -12,6 +13,7 @@ from mctc.ir.recipes import leaves
 from mctc.records import dataclass
 from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.initial_text import start_is_known
+from mctc.targets.torch.instance_paths import inside
 from mctc.weights import rearranged
 
 
@@ -46,6 +48,11 @@ class Parameters:
             if _own_tensor(p) and readers[name] == 1 and start_is_known(program.sources[name][1], p.recipe)
         }
         self.tensors = {tensor.name: tensor for tensor in self._tensors()}
+
+    @cached_property
+    def inside(self) -> dict[str, list[str]]:
+        """Names of tensors by each instance path that they lie inside."""
+        return inside(self.tensors)
 
     def _tensors(self) -> list[StoredTensor]:
         tensors: list[StoredTensor] = []

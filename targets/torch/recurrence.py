@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mctc.emit.unsupported import UnsupportedError
 from mctc.ir.loops import Loop, loops, sees_one_frame
+from mctc.ir.ops.loop import Scan
 from mctc.ir.program import Op, Value
 from mctc.ir.types import TensorType
 from mctc.records import dataclass
@@ -46,6 +47,8 @@ def with_recurrences(items: Sequence[Item], ops: Sequence[Op], given: Sequence[V
     """The items of a node that takes `given`, each loop that is closed among them as one. Raises UnsupportedError for
     an instance that runs once a frame and would see others."""
     left: list[Item | Recurrence] = list(items)
+    if not any(isinstance(item, Scan) for item in items):
+        return left
     for loop in loops(ops):
         if loop.close in items:
             own = set(loop.ops)

@@ -8,6 +8,7 @@ from dataclasses import field
 from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
 from mctc.ir.program import Function, Op, State, Value
 from mctc.records import dataclass
+from mctc.targets.torch.instance_paths import around
 
 
 @dataclass(eq=False)
@@ -138,15 +139,17 @@ class Flow:
     def _owners(self) -> dict[Node, list[State]]:
         """The states that each node carries: those of its own path, and of the layers in it."""
         owners: dict[Node, list[State]] = {}
+        nodes = {node.path: node for node in self.root.nodes()}
         for state in self.function.states:
-            inside = [node for node in self.root.nodes() if self._carries(node, state)]
-            owners.setdefault(max(inside, key=lambda node: len(node.path), default=self.root), []).append(state)
+            outward = [nodes[path] for path in (*around(state.name), state.name) if path in nodes][::-1]
+            inmost = next((node for node in outward if self._carries(node, state)), self.root)
+            owners.setdefault(inmost, []).append(state)
         return owners
 
     def _carries(self, node: Node, state: State) -> bool:
         mine = self.made[node]
         users = self.uses.get(state.value, [])
-        return node.holds(state.name) and state.update in mine and all(mine.issuperset(op.results) for op in users)
+        return state.update in mine and all(mine.issuperset(op.results) for op in users)
 
     def carried(self, node: Node) -> list[State]:
         """The states of a node and of every node inside."""
