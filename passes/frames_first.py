@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from mctc.hardware.cost import PLACED, READINGS, total
@@ -71,22 +71,27 @@ class _Tried:
     def decided(self, program: Program, tried: Mapping[str, _Tried]) -> bool:
         """Whether the function is turned, which is told."""
         pairs = "; ".join(f"{r.name} {a:.4g} -> {b:.4g} us" for r, a, b in zip(READINGS, self.before, self.after))
-        where = next(op for op in self.turner.function.ops if isinstance(op, SelectiveScan) and op in self.group.ops)
         if not self.taken and not self._faster:
-            self.turner.refuse(where, f"frames first would not take less under every reading: {pairs}")
+            told = f"frames first would not take less under every reading: {pairs}"
         elif not self.taken:
             told = (
                 f"with frames first the engine would save {self.saved:.0f} us: too little to be placed there for sure"
             )
-            self.turner.refuse(where, f"{told}; {pairs}")
+            told += f"; {pairs}"
         elif other := self._against(program, tried):
-            self.turner.refuse(where, f"`{other}` goes on with the same states, and leaves its frames last: {pairs}")
+            told = f"`{other}` goes on with the same states, and leaves its frames last: {pairs}"
         else:
             why = "as asked for" if self.asked else "less under every reading"
-            told = f"{len(self.group.ops)} ops with frames first, {why}: {pairs}"
-            self.turner.explain(where, told)
+            self._tell(self.turner.explain, f"{len(self.group.ops)} ops with frames first, {why}: {pairs}")
             return True
+        self._tell(self.turner.refuse, told)
         return False
+
+    def _tell(self, about: Callable[[Op, str], None], told: str) -> None:
+        """Of each scan."""
+        for op in self.turner.function.ops:
+            if isinstance(op, SelectiveScan) and op in self.group.ops:
+                about(op, told)
 
     @property
     def taken(self) -> bool:
