@@ -13,6 +13,7 @@ pytest.importorskip("hypothesis")
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from bench.fuzz import files
 from bench.fuzz.body import Body, Shared, Tensor
 from bench.fuzz.broken import FAULTS
 from bench.fuzz.builds import as_text, builds, from_text
@@ -103,6 +104,7 @@ def test_every_form_occurs(written: list[Spec], tmp_path: Path) -> None:
     for spec in written:
         path = tmp_path / "spec.mct"
         path.write_text(spec.text)
+        files.write(spec.text, tmp_path)
         seen |= forms(elaborate_file(path))
     assert sorted(FORMS_OF_PROGRAMS.keys() - seen) == []
 
