@@ -17,11 +17,12 @@ from mctc.driver.reading import read_program
 from mctc.driver.target import Load
 from mctc.ir.op import Array
 from mctc.ir.program import Derived, Program, Source
+from mctc.memory import give_back
 from mctc.objectives.auxiliary import training_only
 from mctc.targets.torch.engine import import_model
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.hidden import Hidden
-from mctc.targets.torch.mapped import MappedParameters, trim
+from mctc.targets.torch.mapped import MappedParameters
 from mctc.weights import Weights
 
 TAKEN = ("mel", "samples"), ("lengths",), ("targets",), ("target_lengths",)  # what a loss over speech takes, in order
@@ -44,7 +45,7 @@ class TorchLearner:
         self.mapped = MappedParameters()
         self._bind(load(self.whole), named)
         self.mapped.watch(self.model)
-        trim()
+        give_back()  # what the module began with: the checkpoint has taken its place
         self.hidden = Hidden(self.model, self.whole)
         self.model.set_gradient_checkpointing(True)
         self.parameters: Mapping[str, Any] = {name: named[name] for name in named if name in self.whole.sources}

@@ -6,7 +6,6 @@ module has run and when a gradient is whole, since the layers behind it need the
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
 from collections.abc import Iterator, Sequence
@@ -71,10 +70,3 @@ class MappedParameters:
             with path.open("rb") as file:
                 self._files[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         return self._files[path]
-
-
-def trim() -> None:
-    """Gives freed memory back to the system, where the C library can: what a module began with, when a checkpoint has
-    taken its place."""
-    if (release := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
-        release(0)
