@@ -58,7 +58,7 @@ def ends_at_once() -> list[int]:
     Measured: 7 ms of a check's 240, and as much of a build's second.
     """
     codes: list[int] = []
-    if atexit._ncallbacks() == 0:
+    if getattr(atexit, "_ncallbacks", lambda: 1)() == 0:  # CPython's own: another Python ends as ever
         atexit.register(_end, codes)  # the first to be registered is the last to be called
     return codes
 

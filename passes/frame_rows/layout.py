@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.hardware.cost import ROW
 from mctc.ir.build import Builder
 from mctc.ir.ops.linear import MatMul
 from mctc.ir.ops.shape import Reshape, Transpose, laid_out
@@ -11,7 +12,7 @@ from mctc.ir.program import Value
 from mctc.ir.types import Axis, Role, TensorType
 from mctc.passes.layout import ONE, UNIT
 
-FULL = 32
+FULL = ROW // 2
 """Entries of fp16 that fill a row of the engine."""
 ORDER = (0, 3, 2, 1)
 """The order of the axes of either layout in the other."""
