@@ -7,6 +7,8 @@ Hassibi and Stork 1993). Columns of large inputs come first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import cholesky, lapack
 
@@ -39,22 +41,7 @@ def compensated(weight: Array, grid: Grid, inputs: Order) -> Array:
     """The weight [rows, n] on a grid, in float32."""
     order, factor = inputs.columns, np.asarray(inputs.factor / inputs.factor.diagonal()[:, None], np.float32)
     left = np.ascontiguousarray(weight.T[order], np.float32)  # a column lies together
-    out = np.empty_like(left)
-    for begin in range(0, len(left), BLOCK):
-        block = slice(begin, min(begin + BLOCK, len(left)))
-        errors = np.empty_like(left[block])
-        for first in range(begin, block.stop, STRIP):
-            strip = slice(first, min(first + STRIP, block.stop))
-            for at in range(first, strip.stop):
-                out[at] = grid.nearest(int(order[at]), left[at])
-                error = np.subtract(left[at], out[at], out=errors[at - begin])
-                left[at + 1 : strip.stop] -= factor[at, at + 1 : strip.stop, None] * error
-            done = errors[first - begin : strip.stop - begin]
-            left[strip.stop : block.stop] -= factor[strip, strip.stop : block.stop].T @ done
-        left[block.stop :] -= factor[block, block.stop :].T @ errors
-    result = np.empty_like(out)
-    result[order] = out
-    return np.ascontiguousarray(result.T)
+    return _rounded(grid, order, left, left, factor.T, lambda at: left[at])
 
 
 def descended(weight: Array, rounded: Array, grid: Grid, moment: Array, columns: Array) -> Array:
@@ -68,22 +55,33 @@ def descended(weight: Array, rounded: Array, grid: Grid, moment: Array, columns:
     curvature = diagonal + np.float32(DEAD * max(float(diagonal.sum(dtype=np.float64)) / len(columns), DEAD))
     result = np.ascontiguousarray(rounded.T[columns], np.float32)
     slope = products @ (result - weight.T[columns].astype(np.float32))
-    for begin in range(0, len(result), BLOCK):
-        block = slice(begin, min(begin + BLOCK, len(result)))
-        changes = np.empty_like(result[block])
+    return _rounded(grid, columns, result, slope, products, lambda at: result[at] - slope[at] / curvature[at])
+
+
+def _rounded(
+    grid: Grid, order: Array, values: Array, seen: Array, effect: Array, wanted: Callable[[int], Array]
+) -> Array:
+    """The weight [rows, n] of columns [n, rows] in an order: each in turn takes the numbers that are nearest to what is
+    wanted of it, and those behind it see by how much they change it.
+
+    values, seen: [n, rows], changed in place. effect: [n, n], of a change of the second on what the first sees.
+    """
+    for begin in range(0, len(values), BLOCK):
+        block = slice(begin, min(begin + BLOCK, len(values)))
+        changes = np.empty_like(values[block])
         for first in range(begin, block.stop, STRIP):
             strip = slice(first, min(first + STRIP, block.stop))
             for at in range(first, strip.stop):
-                best = grid.nearest(int(columns[at]), result[at] - slope[at] / curvature[at])
-                change = np.subtract(best, result[at], out=changes[at - begin])
-                result[at] = best
-                slope[at + 1 : strip.stop] += products[at, at + 1 : strip.stop, None] * change
+                best = grid.nearest(int(order[at]), wanted(at))
+                change = np.subtract(best, values[at], out=changes[at - begin])
+                values[at] = best
+                seen[at + 1 : strip.stop] += effect[at + 1 : strip.stop, at, None] * change
             done = changes[first - begin : strip.stop - begin]
-            slope[strip.stop : block.stop] += products[strip.stop : block.stop, strip] @ done
-        slope[block.stop :] += products[block.stop :, block] @ changes
-    found = np.empty_like(result)
-    found[columns] = result
-    return np.ascontiguousarray(found.T)
+            seen[strip.stop : block.stop] += effect[strip.stop : block.stop, strip] @ done
+        seen[block.stop :] += effect[block.stop :, block] @ changes
+    result = np.empty_like(values)
+    result[order] = values
+    return np.ascontiguousarray(result.T)
 
 
 def _factor(moment: Array, damping: float) -> Array:
