@@ -17,6 +17,7 @@ from mctc.ir.example import Example
 from mctc.ir.fields import REQUIRED, Attribute, Default, OperandField
 from mctc.ir.inference_error import InferenceError
 from mctc.ir.location import Origin
+from mctc.ir.sign import Sign
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import DType, Role, TensorType
 from mctc.ir.value import Value
@@ -163,6 +164,11 @@ class Op:
     def acts(self) -> bool:
         """For an op that acts in training alone: whether it does so with these attributes."""
         return True
+
+    def sign(self, *operands: Sign) -> Sign:
+        """What all entries of the results have for a sign where the operands' have these. Those that are absent are
+        left off. An op that says nothing is safe: guards are written behind it that may not be needed."""
+        return Sign.ANY
 
     def macs(self) -> int:
         """Multiply-accumulates of an application to static types, by its definition: whatever a pass makes of it, and

@@ -15,11 +15,11 @@ from mctc.ir.dims import Extent
 from mctc.ir.ops.leaf import Leaf, ParameterOp, parameter_of
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.recipes import leaves
+from mctc.ir.sign import Sign, sign_of
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.records import dataclass
 from mctc.streaming.lengths import dimensions
-from mctc.targets.torch.above_zero import above_zero
 from mctc.targets.torch.expressions import Expression, Text, UnsupportedError, expression
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.frames import Frames, at_rate, frames_axis, in_front_of, is_counted, times_of
@@ -148,7 +148,12 @@ class Component:
         0 * inf is no number, and outlives a mask in the gradients of what is multiplied with it."""
         found: dict[int, Text] = {}
         for at, (declared, value) in enumerate(zip(op.fields, op.operands)):
-            if declared.name not in op.nonzero or value is None or not self._tells_padding or above_zero(value):
+            if (
+                declared.name not in op.nonzero
+                or value is None
+                or not self._tells_padding
+                or sign_of(value) is Sign.ABOVE_ZERO
+            ):
                 continue
             axis = frames_axis(value)
             if axis is not None and value.type.roles[0] is Role.BATCH and is_counted(value.type.extents[axis]):

@@ -2,6 +2,7 @@
 
 from mctc.ir.ops import (
     attention,
+    comparison,
     convolution,
     elementwise,
     leaf,
@@ -21,6 +22,7 @@ from mctc.ir.ops import (
 
 __all__ = [
     "attention",
+    "comparison",
     "convolution",
     "elementwise",
     "leaf",

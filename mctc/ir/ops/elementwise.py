@@ -13,6 +13,7 @@ from mctc.ir.numpy_function import numpys
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.rounding import EXACT, Rounding
+from mctc.ir.sign import Sign, always, not_below_zero, number_sign, strongest, weakest
 from mctc.ir.types import DType, TensorType
 
 BOUNDED, POSITIVE = "{name}({bounded})", "{name}({positive})"
@@ -109,6 +110,7 @@ class Exp(Unary):
     """e to the x."""
 
     name = "exp"
+    sign = always(Sign.ABOVE_ZERO)
     drawn = POSITIVE
     function = numpys("exp")
 
@@ -128,6 +130,7 @@ class Sqrt(Unary):
     """Square root."""
 
     name = "sqrt"
+    sign = not_below_zero
     drawn = POSITIVE
     nonzero = ("x",)
     function = numpys("sqrt")
@@ -138,6 +141,7 @@ class Rsqrt(Unary):
     """1 / sqrt(x)."""
 
     name = "rsqrt"
+    sign = not_below_zero
     drawn = POSITIVE
     nonzero = ("x",)
     function = staticmethod(lambda x: 1 / np.sqrt(x))
@@ -148,6 +152,7 @@ class Reciprocal(Unary):
     """1 / x."""
 
     name = "reciprocal"
+    sign = weakest
     drawn = POSITIVE
     nonzero = ("x",)
     function = staticmethod(lambda x: 1 / x)
@@ -158,6 +163,7 @@ class Abs(Unary):
     """Absolute value."""
 
     name = "abs"
+    sign = not_below_zero
     keeps = "whole"
     function = numpys("abs")
 
@@ -167,6 +173,7 @@ class Square(Unary):
     """x * x."""
 
     name = "square"
+    sign = not_below_zero
     function = numpys("square")
 
 
@@ -175,6 +182,7 @@ class Tanh(Unary):
     """Hyperbolic tangent."""
 
     name = "tanh"
+    sign = weakest
     function = numpys("tanh")
 
 
@@ -199,6 +207,7 @@ class Relu(Unary):
     """max(x, 0)."""
 
     name = "relu"
+    sign = not_below_zero
     keeps = "whole"
     function = staticmethod(lambda x: np.maximum(x, 0))
 
@@ -208,6 +217,7 @@ class Sigmoid(Unary):
     """Logistic function."""
 
     name = "sigmoid"
+    sign = always(Sign.ABOVE_ZERO)
     rounds = True
     function = staticmethod(sigmoid)
 
@@ -217,6 +227,7 @@ class Silu(Unary):
     """x * sigmoid(x)."""
 
     name = "silu"
+    sign = weakest
     function = staticmethod(lambda x: x * sigmoid(x))
 
 
@@ -225,6 +236,7 @@ class Gelu(Unary):
     """Exact GELU."""
 
     name = "gelu"
+    sign = weakest
     function = staticmethod(gelu)
 
 
@@ -233,6 +245,7 @@ class Erf(Unary):
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
 
     name = "erf"
+    sign = weakest
     function = staticmethod(erf)
 
 
@@ -241,6 +254,7 @@ class Softplus(Unary):
     """log(1 + exp(x))."""
 
     name = "softplus"
+    sign = always(Sign.ABOVE_ZERO)
     function = staticmethod(softplus)
 
 
@@ -251,6 +265,9 @@ class Add(Binary):
     name = "add"
     keeps = "whole"
     function = numpys("add")
+
+    def sign(self, *operands: Sign) -> Sign:
+        return max(operands) if min(operands) else Sign.ANY
 
 
 @declare
@@ -270,12 +287,16 @@ class Mul(Binary):
     keeps = "marks"
     function = numpys("multiply")
 
+    def sign(self, *operands: Sign) -> Sign:
+        return not_below_zero(self, *operands) if self.left is self.right else min(operands)
+
 
 @declare
 class Div(Binary):
     """left / right."""
 
     name = "div"
+    sign = weakest
     drawn = "{name}({x}, {bounded} + 2)"
     nonzero = ("right",)
     function = numpys("divide")
@@ -286,6 +307,7 @@ class Maximum(Binary):
     """The larger of the two."""
 
     name = "maximum"
+    sign = strongest
     keeps = "marks"
     function = numpys("maximum")
 
@@ -295,37 +317,9 @@ class Minimum(Binary):
     """The smaller of the two."""
 
     name = "minimum"
+    sign = weakest
     keeps = "marks"
     function = numpys("minimum")
-
-
-class Comparison(Binary):
-    """Base: 1 where it holds, 0 where it does not, in floating point, so that results are masks and factors. Near where
-    it turns, engines that round differently differ; what a mask switches should meet there."""
-
-    takes = FLOATS
-
-    def reference(self, left: Array, right: Array) -> Sequence[Array]:
-        (holds,) = super().reference(left, right)
-        return (holds.astype(left.dtype),)
-
-
-@declare
-class Greater(Comparison):
-    """1 where left > right, else 0."""
-
-    name = "greater"
-    drawn = "({x} - {partner}) * {name}({x}, {partner})"
-    function = numpys("greater")
-
-
-@declare
-class Equal(Comparison):
-    """1 where left is right to the last bit, else 0."""
-
-    name = "equal"
-    drawn = "({x} - {partner}) * {name}({x}, maximum({x}, {partner}))"
-    function = numpys("equal")
 
 
 @declare
@@ -338,6 +332,9 @@ class Scale(Op):
     factor = number(1.0)
     offset = number(0.0)
     numbers = ("factor", "offset")
+
+    def sign(self, *operands: Sign) -> Sign:
+        return number_sign(self.offset) if self.factor >= 0 and min(operands) else Sign.ANY
 
     def infer(self) -> Sequence[TensorType]:
         if not self.x.type.dtype.is_float:
@@ -361,6 +358,9 @@ class Clip(Op):
     high = number()
     numbers = ("low", "high")
 
+    def sign(self, *operands: Sign) -> Sign:
+        return number_sign(self.low)
+
     def infer(self) -> Sequence[TensorType]:
         if self.low > self.high:
             raise InferenceError(f"low {self.low} is above high {self.high}")
@@ -375,6 +375,7 @@ class Cast(Op):
     """The same values with another element type."""
 
     name = "cast"
+    sign = weakest
     example = Example({"x": X}, ("cast(%x, dtype = f16)",))
     drawn = 'cast(cast({x}, dtype = "f16"), "f32")'
     x = operand()

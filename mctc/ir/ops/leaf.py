@@ -10,6 +10,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.example import Example
 from mctc.ir.fields import REQUIRED, Attribute, element_type, text
 from mctc.ir.op import Array, InferenceError, Op, declare, role_named
+from mctc.ir.sign import Sign, number_sign
 from mctc.ir.types import Axis, TensorType
 from mctc.ir.value import Value
 
@@ -52,6 +53,9 @@ class Constant(Leaf):
             raise InferenceError(f"a constant of rank {len(shape)} needs {len(shape)} roles, not {roles!r}")
         axes = tuple(Axis(role_named(role), Extent.of(extent)) for role, extent in zip(roles, shape))
         return (TensorType(self.dtype, axes),)
+
+    def sign(self, *operands: Sign) -> Sign:
+        return number_sign(float(np.min(self.value, initial=1)))
 
     def reference(self) -> Sequence[Array]:
         return (self.value,)

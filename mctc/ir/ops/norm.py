@@ -12,6 +12,7 @@ from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.rounding import EXACT, Rounding
+from mctc.ir.sign import Sign, always
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import TensorType
 from mctc.ir.value import Value
@@ -128,6 +129,7 @@ class Softmax(Softmaxes):
     """exp(x) / sum(exp(x)) along `axis`."""
 
     name = "softmax"
+    sign = always(Sign.NOT_BELOW_ZERO)
     example = Example({"x": X}, ("softmax(%x)",))
 
     def reference(self, x: Array) -> Sequence[Array]:

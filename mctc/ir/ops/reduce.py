@@ -13,6 +13,7 @@ from mctc.ir.numpy_function import numpys
 from mctc.ir.op import FLOATS, Array, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.shape import laid_out
+from mctc.ir.sign import weakest
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import Axis, Role, TensorType
 
@@ -24,6 +25,7 @@ class Reduce(AxisOp):
     x = operand()
     takes = FLOATS
     axis = axis_name()
+    sign = weakest
     function: Callable[..., object]  # of numpy
 
     def infer(self) -> Sequence[TensorType]:

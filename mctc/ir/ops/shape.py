@@ -13,6 +13,7 @@ from mctc.ir.fields import REQUIRED, Attribute, axis_name, limit, number, operan
 from mctc.ir.op import Array, InferenceError, Op, axis_position, declare, role_named
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.sign import weakest
 from mctc.ir.time import POINTWISE, Spread, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 from mctc.ir.value import Value
@@ -40,6 +41,7 @@ class Split(AxisOp):
     """Consecutive parts along `axis`: `parts` equal ones, or one per entry of `sizes`."""
 
     name = "split"
+    sign = weakest
     example = Example({"x": X}, ("%0, %1 = split(%x, parts = 2)", "%0, %1 = split(%x, sizes = [2, 6])"))
     keeps = "marks"
     x = operand()
@@ -78,6 +80,7 @@ class Concat(AxisOp):
     """Operands joined along `axis`; the other axes must be equal."""
 
     name = "concat"
+    sign = weakest
     example = Example({"x": X}, ("concat(%x, %x)", "concat(%x, %x, axis = time)"))
     keeps = "marks"
     xs = variadic_operand()
@@ -126,6 +129,7 @@ class Slice(AxisOp):
     """Entries begin, begin + stride, ... before end along `axis`. end None means to the end."""
 
     name = "slice"
+    sign = weakest
     example = Example({"x": X}, ("slice(%x, axis = channel, begin = 2, end = 4)", "slice(%x, axis = time, stride = 2)"))
     keeps = "marks"
     x = operand()
@@ -227,6 +231,7 @@ def stated_axes(stated: StatedAxes) -> tuple[Axis, ...]:
 class Regrouping(Op):
     """Base: the same entries under other axes."""
 
+    sign = weakest
     x = operand()
 
 
@@ -286,6 +291,7 @@ class Transpose(Op):
     """Axes in another order."""
 
     name = "transpose"
+    sign = weakest
     example = Example({"x": X}, ("transpose(%x, order = [0, 2, 1])",))
     keeps = "marks"
     x = operand()
@@ -374,6 +380,7 @@ class Reverse(AxisOp):
     """Entries in reverse order along `axis`."""
 
     name = "reverse"
+    sign = weakest
     example = Example({"x": X}, ("reverse(%x)",))
     keeps = "marks"
     x = operand()

@@ -7,7 +7,8 @@ from typing import Any
 
 from mctc.emit.laid_out import met_shape
 from mctc.emit.rules import Rules
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Scale, Softplus, Unary
+from mctc.ir.ops.comparison import Comparison, Equal, Greater
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Softplus, Unary
 from mctc.ir.program import Value
 from mctc.targets.ane.function import FunctionEmitter, Name
 

@@ -8,7 +8,8 @@ import numpy as np
 from coreai import authoring as ca
 
 from mctc.emit.rules import Rules
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Scale, Unary
+from mctc.ir.ops.comparison import Comparison, Equal, Greater
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
 from mctc.ir.types import DType
 from mctc.targets.coreai.function import FunctionEmitter, Result
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mctc.emit.rules import Rules
-from mctc.ir.ops.elementwise import Binary, Cast, Equal, Greater, Maximum, Minimum, Unary
+from mctc.ir.ops.comparison import Equal, Greater
+from mctc.ir.ops.elementwise import Binary, Cast, Maximum, Minimum, Unary
 from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.types import DType
 from mctc.targets.torch.expressions import elementwise as shared

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes, places
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Rsqrt, Scale, Silu, Square, Unary
+from mctc.ir.ops.comparison import Comparison, Equal, Greater
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Rsqrt, Scale, Silu, Square, Unary
 from mctc.ir.program import Value
 from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Result
 

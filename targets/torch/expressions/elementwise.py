@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Maximum, Minimum, Neg, Scale, Unary
+from mctc.ir.ops.comparison import Comparison, Equal, Greater
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Maximum, Minimum, Neg, Scale, Unary
 from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.targets.torch.expressions.application import Application
