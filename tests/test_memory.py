@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,3 +43,26 @@ def test_other_systems_keep_their_memory(platform: str, monkeypatch: pytest.Monk
     memory._trim.cache_clear()
     assert memory._trim()(0) == 0
     memory._trim.cache_clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="no glibc")
+def test_free_memory_between_arrays_in_use_goes_back_to_the_system() -> None:
+    library = ctypes.CDLL(None)
+    library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    blocks = [library.malloc(SIZE) for _ in range(512)]  # small enough to be of the heap
+    for block in blocks:
+        ctypes.memset(block, 1, SIZE)
+    for block in blocks[:-1]:
+        library.free(block)  # and the last one keeps the heap from shrinking
+    before = resident()
+    memory.give_back()
+    assert before - resident() > 400 * SIZE
+    library.free(blocks[-1])
+
+
+SIZE = 100_000
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -13,9 +13,10 @@ import pytest
 from mctc.driver.options import BuildError
 from mctc.driver.target import Agreement, Interface, Port
 from mctc.evaluate.reference import evaluate
-from mctc.ir.op import Array
+from mctc.ir.op import Array, Op
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
+from mctc.ir.value import Value
 from mctc.proof import readback
 from mctc.proof.readback import ITEMS, Readback
 from mctc.weights import Weights
@@ -181,3 +182,49 @@ def test_a_function_without_states_has_no_call_on_what_one_leaves(tmp_path: Path
     found = Readback(tmp_path, lambda _: engine, "fp32").steps(program, Weights(program.sources), {"f": interface})
     assert [agreement.result for agreement in found] == ["y"]
     assert [bool(seen["x"].any()) for seen in engine.seen] == [True, False]
+
+
+class Along:
+    """Goes along with calls and computes every op."""
+
+    same: Mapping[Op, Op] = {}
+
+    def begin(self, inputs: Mapping[str, Array], *, shares: bool) -> Along:
+        return self
+
+    def saw(self, op: Op, values: Mapping[Value, Array]) -> None: ...
+
+    def end(self, values: Mapping[Value, Array]) -> None: ...
+
+
+GROWING = """function @f(%x: f32[batch 1, time 4, channel 3]) {{
+    state %h: f32[batch 1, time 4, channel 3] as "h"
+    %g = scale(%x, factor = {factor})
+    %u = add(%h, %g)
+    next %h = %u
+    return y = %u
+}}"""
+
+
+@pytest.mark.parametrize(("factor", "dtype"), [(0.1, np.float16), (1e6, np.float32)])
+def test_op_by_op_a_state_is_handed_on_in_fp16_where_that_holds_it(factor: float, dtype: type, tmp_path: Path) -> None:
+    program = parse_program(GROWING.format(factor=factor))
+    asked = Readback(tmp_path, lambda _: Engine(program, nothing), "fp32")
+    function = readback._Function(asked, program.functions["f"], program, Weights(program.sources), "f.bin", _none)
+    (first, left), (second, reached), (silence, _) = function._calls(Along())  # type: ignore[arg-type]
+    assert [each.states["h"].dtype for each in (first, second, silence)] == [np.float16, dtype, np.float16]
+    np.testing.assert_array_equal(second.states["h"], left["h_out"].astype(dtype))
+    assert np.isfinite(second.states["h"]).all()
+    begun = second.states["h"].astype(np.float32)  # sums in single precision, whatever holds the state
+    np.testing.assert_array_equal(reached["y"], begun + second.inputs["x"] * np.float32(factor))
+    assert not silence.states["h"].any()
+
+
+def test_a_state_that_is_no_number_is_handed_on_as_numbers() -> None:
+    left = readback._left(np.array([np.nan, np.inf, 2.0], np.float32), narrows=True)
+    assert np.isfinite(left).all()
+    assert left[2] == 2
+
+
+def _none(inputs: dict[str, Array], states: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    raise AssertionError("nothing is called")
