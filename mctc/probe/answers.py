@@ -161,7 +161,7 @@ def answered_here(arithmetic: str = "engine:h18", device: str = "M6") -> dict[st
     for probe in probes().values():
         (function,) = check_package(probe.package, rules, device=device).functions
         plan = [
-            {"outputs": list(op.outputs), "type": op.type, "preferred": function.segments[op.segment].backend}
+            {"outputs": list(op.outputs), "type": op.type, "preferred": function.segments[op.segment].backend.value}
             for op in function.ops
         ]
         told[probe.name] = {"errors": {}, "seconds": {}, "plan": {"main": plan}}

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import itertools
-import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +11,12 @@ import numpy as np
 
 from mctc.diagnostics.near import listing
 from mctc.driver.names import STATE_OUT
+from mctc.emit.imported import imported
 from mctc.ir.op import Array
 from mctc.records import dataclass
 from mctc.targets.mlx.errors import MlxError
 
 WHOLE = ".whole"
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class MlxEngine:
     """The model of a build's package. Raises MlxError for one that can't be imported."""
 
     def __init__(self, artifact: Path) -> None:
-        loading = self.loading = imported(artifact, "loading")
+        loading = self.loading = module_of(artifact, "loading")
         folder = artifact.parent.parent
         try:
             self.model, self.config = loading.load(folder), loading.config(folder)
@@ -127,20 +124,10 @@ def rebuilt(tree: Any, arrays: Iterator[Any]) -> Any:
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
-def imported(artifact: Path, module: str) -> Any:
-    """A module of the emitted package, imported under a name of its own."""
-    package = f"mctc_mlx_{next(_numbers)}"
-    folder = artifact.parent
-    spec = spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=[str(folder)])
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = module_from_spec(spec)
-    sys.modules[package] = loaded
+def module_of(artifact: Path, module: str) -> Any:
+    """A module of the emitted package. Raises MlxError where that can't be imported."""
     try:
-        spec.loader.exec_module(loaded)
-        return importlib.import_module(f"{package}.{module}")
+        with imported(artifact.parent) as package:
+            return importlib.import_module(f"{package.__name__}.{module}")
     except Exception as error:
         raise MlxError(f"{artifact} can't be imported: {type(error).__name__}: {error}") from error
-    finally:
-        for name in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
-            del sys.modules[name]

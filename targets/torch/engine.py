@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import itertools
-import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from mctc.driver.engine import RuntimeMissingError
 from mctc.driver.manifest import WHOLE
 from mctc.driver.reading import AGAIN, read_program
 from mctc.driver.target import Load
+from mctc.emit.imported import imported
 from mctc.evaluate.reference import bind
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
@@ -33,7 +31,6 @@ from mctc.weights import Weights
 FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
 STATE, LENGTHS = "state", "lengths"
 QUANTIZERS = "FakeQuantizer", "InputQuantizer"  # of the runtime that lies beside the module
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ class TorchFunction:
 
 
 def import_model(artifact: Path) -> Any:
-    """The one class that the package says it is for, imported under a name of its own."""
+    """The one class that the package says it is for."""
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -147,23 +144,12 @@ def import_model(artifact: Path) -> Any:
     for file in artifact.parent.rglob("*.py"):
         if not file.is_file():  # reading a pipe would not end
             raise EmitError(f"{file} is no regular file", hint=AGAIN)
-    package = f"mctc_training_{next(_numbers)}"
-    spec = spec_from_file_location(
-        package, artifact.parent / "__init__.py", submodule_search_locations=[str(artifact.parent)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[package] = module
     try:
-        spec.loader.exec_module(module)
-        written = importlib.import_module(f"{package}.{artifact.stem}")
-        model = getattr(written, module.__all__[0])()
+        with imported(artifact.parent) as package:
+            written = importlib.import_module(f"{package.__name__}.{artifact.stem}")
+            model = getattr(written, package.__all__[0])()
     except Exception as error:
         raise EmitError(f"{artifact} can't be imported: {type(error).__name__}: {error}") from error
-    finally:
-        for name in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
-            del sys.modules[name]
     return model.eval()
 
 

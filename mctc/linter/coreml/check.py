@@ -14,7 +14,7 @@ from mctc.linter.coreml.judge import Judge, Judgement, Seen, asked, open_ops, sh
 from mctc.linter.coreml.memory import measure, padded_bytes
 from mctc.linter.coreml.merged import HeldAt, merge
 from mctc.linter.coreml.placement import Placement
-from mctc.linter.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow
+from mctc.linter.coreml.report import Finding, FunctionReport, OpRow, Place, Report
 from mctc.linter.coreml.rule import FunctionRule, PackageRule, Rule, Severity
 from mctc.linter.coreml.sized import SizedPackage
 from mctc.linter.coreml.sizes import Size, WantedShape
@@ -181,7 +181,7 @@ class _Check:
         return FunctionReport(
             function.name,
             tuple(self._rows(placement, codes)),
-            tuple(SegmentRow(s.backend.value, s.first, s.last, s.ane, s.cpu, s.doubtful) for s in placement.segments),
+            tuple(placement.segments),
             shares_of(placement),
             placement.time,
             placement.cpu_time,

@@ -24,7 +24,7 @@ def ops_of(package: Package, report: Report) -> dict[str, frozenset[int]]:
     return {
         each.name: frozenset(
             op.operation.index
-            for segment in each.segments if segment.backend == Backend.ANE.value
+            for segment in each.segments if segment.backend is Backend.ANE
             for op in graphs[each.name].ops[segment.first : segment.last + 1]
         )
         for each in report.functions

@@ -11,7 +11,7 @@ from dataclasses import field
 from mctc.linter.coreml.compile_cost import CompileCost
 from mctc.linter.coreml.engine_numbers import EngineNumbers
 from mctc.linter.coreml.memory import Memory
-from mctc.linter.coreml.placement import Eligible, Predicted
+from mctc.linter.coreml.placement import Eligible, Predicted, Segment
 from mctc.linter.coreml.rule import Rule, Severity
 from mctc.linter.coreml.sizes import Size
 from mctc.records import dataclass
@@ -73,22 +73,6 @@ class OpRow:
 
 
 @dataclass(frozen=True)
-class SegmentRow:
-    """Consecutive ops on one backend ("ane" or "cpu"); times are estimates for all of them on either."""
-
-    backend: str
-    first: int
-    last: int
-    ane: float
-    cpu: float
-    doubtful: int
-
-    @property
-    def size(self) -> int:
-        return self.last - self.first + 1
-
-
-@dataclass(frozen=True)
 class SizeRow:
     """The figures of a function at one size.
 
@@ -136,7 +120,7 @@ class FunctionReport:
 
     name: str
     ops: tuple[OpRow, ...]
-    segments: tuple[SegmentRow, ...]
+    segments: tuple[Segment, ...]
     shares: Mapping[Predicted, float]
     time: float
     cpu_time: float

@@ -16,6 +16,7 @@ from mctc.ir.ops.ssd import Ssd
 from mctc.targets.mlx.expressions.spelling import spelled
 from mctc.targets.torch.associations import Associations
 from mctc.targets.torch.expressions.application import Application, spaced
+from mctc.targets.torch.expressions.sequence import heads_and_scores
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
 
 RULES = Rules[Application, Expression]()
@@ -114,12 +115,7 @@ def _existing(use: Application, operand: str) -> Expression:
 
 @RULES.of(Attention)
 def _attention(op: Attention, use: Application) -> Expression:
-    keywords: dict[str, object] = {"heads": op.heads}
-    if op.kv_heads not in (0, op.heads):
-        keywords["kv_heads"] = op.kv_heads
-    keywords |= {"scale": op.scale} if op.scale is not None else {}
-    keywords |= use.given("bias")
-    return _attended(op, use, [use["q"], use["k"], use["v"]], keywords)
+    return _attended(op, use, [use["q"], use["k"], use["v"]], heads_and_scores(op, use))
 
 
 @RULES.of(RelativeAttention)

@@ -157,12 +157,17 @@ def _associations(op: Associations, use: Application) -> Expression:
 
 @MASKING.of(Attention)
 def _attention(op: Attention, use: Application) -> Expression:
+    return call(named("attention"), use["q"], use["k"], use["v"], **heads_and_scores(op, use), **_view(op, use))
+
+
+def heads_and_scores(op: Attention, use: Application) -> dict[str, object]:
+    """What an attention is told of its heads and scores, where it isn't the usual."""
     keywords: dict[str, object] = {"heads": op.heads}
     if op.kv_heads not in (0, op.heads):
         keywords["kv_heads"] = op.kv_heads
     keywords |= {"scale": op.scale} if op.scale is not None else {}
     keywords |= use.given("bias")
-    return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(op, use))
+    return keywords
 
 
 @MASKING.of(RelativeAttention)

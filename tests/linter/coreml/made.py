@@ -7,9 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from mctc.linter.coreml.memory import Memory
-from mctc.linter.coreml.placement import Eligible, Predicted
-from mctc.linter.coreml.report import Finding, FunctionReport, OpRow, Report, SegmentRow
+from mctc.linter.coreml.placement import Eligible, Predicted, Segment
+from mctc.linter.coreml.report import Finding, FunctionReport, OpRow, Report
 from mctc.linter.coreml.rule import Effect, OpRule, Severity
+from mctc.linter.coreml.segment import Backend
 
 
 def rule(code: str, severity: Severity = Severity.WARNING, effect: Effect = Effect.STAYS) -> OpRule:
@@ -46,7 +47,7 @@ def function(name: str = "main", ops: Sequence[OpRow] = (), **said: Any) -> Func
     segments, first = [], 0
     for backend, group in groupby(ops, key=lambda each: "cpu" if each.predicted is Predicted.CPU else "ane"):
         size = len(list(group))
-        segments.append(SegmentRow(backend, first, first + size - 1, 1.0, 1.0, 0))
+        segments.append(Segment(Backend(backend), first, first + size - 1, 1.0, 1.0, 0))
         first += size
     known = {
         "shares": shares, "time": 500.0, "cpu_time": 1000.0, "memory": Memory(1000, 2000, 1500, "a", (), ()),

@@ -16,7 +16,7 @@ from mctc.driver.make import BuildResult, build
 from mctc.driver.options import BuildOptions
 from mctc.ir.text import parse_program
 from mctc.quantize import Scaled
-from mctc.targets.mlx.engine import imported
+from mctc.targets.mlx.engine import module_of
 from mctc.targets.mlx.errors import MlxError
 from mctc.targets.mlx.target import MlxTarget, package_name
 from mctc.weights import Weights
@@ -123,7 +123,7 @@ def test_a_scale_beside_a_tensor_of_the_model_is_a_tensor_of_the_model(tmp_path:
 
 
 def test_damaged_files_are_named(built: BuildResult, tmp_path: Path) -> None:
-    loading = imported(built.folder / "mct_small/model.py", "loading")
+    loading = module_of(built.folder / "mct_small/model.py", "loading")
     told = (built.folder / "config.json").read_text(encoding="utf-8")
     (tmp_path / "config.json").write_text(told, encoding="utf-8")
     with pytest.raises(ValueError, match=r"model\.safetensors can't be loaded"):

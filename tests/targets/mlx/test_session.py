@@ -20,7 +20,7 @@ from mctc.audio import bundled_recording, load_audio
 from mctc.driver.make import build
 from mctc.driver.options import BuildOptions
 from mctc.language import elaborate_file
-from mctc.targets.mlx.engine import imported
+from mctc.targets.mlx.engine import module_of
 from tests.architectures.proof import drawn
 
 pytest.importorskip("mlx.core", reason="mlx is not installed: pip install 'mctc[mlx]'")
@@ -66,7 +66,7 @@ def opened(module: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A new session, its step not compiled: on Linux that calls the system's compiler."""
     import mlx.core as mx
 
-    made = imported(module, "session")
+    made = module_of(module, "session")
     monkeypatch.setattr(mx, "compile", lambda function: function)
     return made.Session(module.parents[1])
 

@@ -19,7 +19,7 @@ from mctc.linter.coreml.formats.artifacts import PLACE
 from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
 from mctc.linter.coreml.memory import HeldBytes, Memory
-from mctc.linter.coreml.placement import Predicted
+from mctc.linter.coreml.placement import Predicted, Segment
 from mctc.linter.coreml.report import (
     Finding,
     FunctionReport,
@@ -28,7 +28,6 @@ from mctc.linter.coreml.report import (
     OpRow,
     Place,
     Report,
-    SegmentRow,
     SizeRow,
     Unchecked,
 )
@@ -261,9 +260,9 @@ def _held(held: HeldBytes) -> dict[str, Any]:
     return {"name": held.name, "kind": held.kind, "type": held.type, "bytes": held.bytes, "padded": held.padded}
 
 
-def _segment(segment: SegmentRow) -> dict[str, Any]:
+def _segment(segment: Segment) -> dict[str, Any]:
     return {
-        "backend": segment.backend,
+        "backend": segment.backend.value,
         "first": segment.first,
         "last": segment.last,
         "ane_us": _number(segment.ane),

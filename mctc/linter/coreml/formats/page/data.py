@@ -111,7 +111,7 @@ def _function(function: FunctionReport) -> dict[str, Any]:
         "outputs": list(function.outputs),
         "states": list(function.states),
         "segments": [
-            [each.backend, each.first, each.last, _number(each.ane), _number(each.cpu), each.doubtful]
+            [each.backend.value, each.first, each.last, _number(each.ane), _number(each.cpu), each.doubtful]
             for each in function.segments
         ],
         "memory": _memory(function.memory),

@@ -6,7 +6,7 @@ from mctc.linter.coreml.formats.compile_lines import compile_line
 from mctc.linter.coreml.formats.words import counted, milliseconds, portion
 from mctc.linter.coreml.placement import Eligible, Predicted
 from mctc.linter.coreml.report import FunctionReport
-from mctc.linter.coreml.segment import CHARGES
+from mctc.linter.coreml.segment import CHARGES, Backend
 
 WHERE = {
     Predicted.ANE: "predicted on the Neural Engine",
@@ -44,7 +44,7 @@ def _ops(function: FunctionReport, where: Predicted) -> str:
 
 
 def _times(function: FunctionReport) -> str:
-    if all(segment.backend == Predicted.CPU.value for segment in function.segments):
+    if all(segment.backend is Backend.CPU for segment in function.segments):
         return f"estimated {milliseconds(function.time)}"
     return f"estimated {milliseconds(function.time)} against {milliseconds(function.cpu_time)} all on the CPU"
 
