@@ -8,7 +8,7 @@ A `FakeQuantizer` stands before every weight that the spec's `quantize` section 
     on        replaces the weight by what the package will decompress it to
 
 int8 and int4 are symmetric with one fp16 scale for each output channel: scale = max |w| / 127 or / 7. A palette is a
-table of 2^bits fp16 values, one for the tensor or for each group of output channels, found by k-means (Lloyd, 1982).
+table of 2^bits fp16 values, one for the tensor or for each group of output channels (clustering.py).
 
 The rounding passes gradients straight through (Bengio et al., 2013, arXiv:1308.3432): its true gradient is zero almost
 everywhere. Where a code is clipped they stop: the weight lies beyond what the scale reaches, so moving it changes
@@ -19,23 +19,20 @@ max |w| is under 1e-3 (int8) or 3.2e-6 (int4). A palette clips nothing: its grad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from .clustering import clustered
 
 MODES = ("off", "observe", "on")
 LEVELS = {"int8": 127, "int4": 7}
 BITS = {"int8": (8,), "int4": (4,), "palette": (1, 2, 3, 4, 6, 8)}
-ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
-
 SMALLEST = 2.0**-24  # of fp16's numbers above 0
-LARGEST_KEY = 0x7BFF  # the bits of 65504, the largest number of fp16
-KEYS = 2 * LARGEST_KEY + 1
 
 
 @dataclass(frozen=True)
@@ -265,11 +262,7 @@ def _palette(weight: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
 
 
 def _cluster(half: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
-    """Sorted tables of fp16 values, one a group of output channels, and the code of every entry.
-
-    There are 63487 finite fp16 numbers: the clustering runs over those that occur, weighted by their counts. It runs on
-    the CPU wherever the weight lies, because it is fp64 arithmetic in the package's own order.
-    """
+    """Sorted tables of fp16 values, one a group of output channels, and the code of every entry."""
     channels = half.shape[how.axis]
     group = how.group or channels
     if channels % group:
@@ -277,87 +270,8 @@ def _cluster(half: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
     if not half.isfinite().all():
         raise ValueError(NOT_FINITE)
     channels_first = half.movedim(how.axis, 0)
-    rows = _keys(channels_first).reshape(channels // group, -1)
-    present, counts = zip(*map(_histogram, rows))
-    points = [_values(keys) for keys in present]
-    table = _lloyd(points, counts, 1 << how.bits).half()
-    codes = torch.empty_like(rows, dtype=torch.uint8)
-    for index, row in enumerate(rows):
-        code_of = torch.zeros(KEYS, dtype=torch.uint8)
-        centres = table[index].double()  # noqa: MPS010 - on the CPU
-        code_of[present[index]] = _nearest(points[index], centres).to(torch.uint8)
-        codes[index] = code_of.to(row.device).index_select(0, row)
-    return table.to(half.device), codes.reshape(channels_first.shape).movedim(0, how.axis).contiguous()
-
-
-def _keys(half: Tensor) -> Tensor:
-    """Finite fp16 numbers by rank, from 0 for -65504 to 2 * LARGEST_KEY for 65504; -0 has the rank of 0."""
-    bits = half.view(torch.int16).int()
-    return torch.where(bits < 0, -(bits & 0x7FFF), bits) + LARGEST_KEY
-
-
-def _values(keys: Tensor) -> Tensor:
-    """The fp16 numbers of these ranks, in fp64."""
-    signed = keys - LARGEST_KEY
-    return signed.abs().to(torch.int16).view(torch.float16).double() * signed.sign()  # noqa: MPS010 - on the CPU
-
-
-def _histogram(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """The different keys in order, and how often each occurs, in fp64."""
-    counts = torch.bincount(keys, minlength=KEYS).cpu()
-    present = counts.nonzero().flatten()
-    return present, counts[present].double()  # noqa: MPS010 - on the CPU
-
-
-def _lloyd(points: Sequence[Tensor], weights: Sequence[Tensor], size: int) -> Tensor:
-    """`size` sorted centres for each row of sorted weighted points, from quantiles of the points."""
-    row = pad_sequence(list(points), batch_first=True, padding_value=math.inf)
-    mass = _sums(weights)
-    moment = _sums([each * weight for each, weight in zip(points, weights)])
-    targets = (torch.arange(size, dtype=torch.float64) + 0.5) / size * mass[:, -1:]
-    quantiles = torch.searchsorted(mass[:, 1:].contiguous(), targets)
-    centres = torch.stack([_start(each, at, size) for each, at in zip(points, quantiles)])
-    first, last = torch.zeros(len(row), 1, dtype=torch.int64), torch.full((len(row), 1), row.shape[1])
-    movable = torch.tensor([[each.numel() > size] for each in points])
-    for _ in range(ITERATIONS):
-        edges = torch.cat([first, torch.searchsorted(row, _between(centres)), last], dim=1)
-        total = mass.gather(1, edges).diff()
-        mean = moment.gather(1, edges).diff() / total.clamp(min=1)
-        moved = torch.where(movable & (total > 0), mean, centres)
-        if torch.equal(moved, centres):
-            break
-        centres = moved.sort().values
-    return centres
-
-
-def _sums(rows: Sequence[Tensor]) -> Tensor:
-    """Of each row the sums of its first 0, 1, 2 ... numbers."""
-    return nn.functional.pad(pad_sequence(list(rows), batch_first=True).cumsum(1), (1, 0))
-
-
-def _start(points: Tensor, quantiles: Tensor, size: int) -> Tensor:
-    if points.numel() <= size:
-        return torch.cat([points, points[-1:].expand(size - points.numel())])
-    return _refilled(torch.unique(points[quantiles]), points, size)
-
-
-def _refilled(centres: Tensor, points: Tensor, size: int) -> Tensor:
-    """Adds the points farthest from their centre until there are `size` centres (quantiles of few values repeat)."""
-    while centres.numel() < size:
-        distance = (points - centres[_nearest(points, centres)]).abs()
-        missing = min(size - centres.numel(), max(1, size // 8))
-        farthest = points[distance.argsort(descending=True, stable=True)[:missing]]
-        centres = torch.unique(torch.cat([centres, farthest]))
-    return centres
-
-
-def _nearest(points: Tensor, centres: Tensor) -> Tensor:
-    """The index of the nearest of the sorted centres for every point."""
-    return torch.searchsorted(_between(centres), points)
-
-
-def _between(centres: Tensor) -> Tensor:
-    return (centres[..., 1:] + centres[..., :-1]) / 2
+    table, codes = clustered(channels_first.reshape(channels // group, -1), 1 << how.bits)
+    return table, codes.reshape(channels_first.shape).movedim(0, how.axis).contiguous()
 
 
 # The op. It is opaque to compilers: generated kernels may divide by reciprocals, which costs the last bit of a scale.

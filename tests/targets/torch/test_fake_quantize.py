@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
+import importlib
 import io
 import math
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from mctc.emit.imported import imported
 from mctc.targets.torch.runtime import fake_quantize
 from mctc.targets.torch.runtime.fake_quantize import (
     FakeQuantizer,
@@ -25,6 +24,7 @@ from mctc.targets.torch.runtime.fake_quantize import (
     scale_of,
     set_quantization,
 )
+from mctc.targets.torch.support import RUNTIME
 
 from .fake_quantize_cases import (
     INT4,
@@ -310,20 +310,12 @@ def test_an_unknown_mode_is_refused() -> None:
         set_quantization(Layer(INT8), "train")
 
 
-def test_a_second_copy_of_the_file_works_beside_the_first() -> None:
-    path = Path(fake_quantize.__file__)
-    spec = importlib.util.spec_from_file_location("copied_fake_quantize", path)
-    assert spec is not None
-    assert spec.loader is not None
-    copied = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = copied
-    try:
-        spec.loader.exec_module(copied)
+def test_a_second_copy_of_the_files_works_beside_the_first() -> None:
+    with imported(RUNTIME) as package:
+        copied = importlib.import_module(f"{package.__name__}.fake_quantize")
         made = copied.FakeQuantizer(copied.Quantize("int4", 4))
         copied.set_quantization(made, "on")
         assert torch.equal(made(weight(8, 8)), quantizer(INT4)(weight(8, 8)))
-    finally:
-        del sys.modules[spec.name]
 
 
 def test_training_through_it_learns_weights_that_the_package_keeps() -> None:
