@@ -17,7 +17,8 @@ import soundfile as sf
 from mctc.audio import bundled_recording, load_audio
 from mctc.decode.settings import Settings
 from tests.targets.swift.builds import make_builds
-from tests.targets.swift.checks import RATE, Proof, frames, record_of
+from tests.targets.swift.checks import Proof, frames
+from tests.targets.swift.expected import RATE, record_of
 from tests.targets.swift.toolchain import find_toolchain
 from tests.targets.swift.workspace import prepare_proof
 

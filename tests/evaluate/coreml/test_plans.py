@@ -1,4 +1,4 @@
-"""States, control flow, precision, and what is said about programs that can't run."""
+"""States, precision, and what is said about programs that can't run."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ import numpy as np
 import pytest
 
 from mctc.evaluate.coreml import EvaluationError, Evaluator, TypeMismatch, UnsupportedOp
-from mctc.package import Block, ListType, NamedType, Operation, Reference, TensorType
+from mctc.package import NamedType, Operation, TensorType
+from tests.evaluate.coreml.conftest import constant
 
 FP32 = TensorType("fp32", (2,))
 FP16 = TensorType("fp16", (2,))
-INT = TensorType("int32", ())
-BOOL = TensorType("bool", ())
-
-
-def bound(*names: str) -> tuple[Reference, ...]:
-    return tuple(map(Reference, names))
-
-
-def inner(place: int, type_: str, result: NamedType, /, **operands: Any) -> Operation:
-    """An operation inside a block."""
-    bindings = {key: bound(value) if isinstance(value, str) else (value,) for key, value in operands.items()}
-    return Operation(place, type_, f"inner_{type_}", bindings, (result,), {})
 
 
 def counter(sketch: Any) -> Any:
@@ -126,89 +115,6 @@ def test_the_observer_sees_every_operation(sketch: Any) -> None:
     assert seen == [("relu", [(2,)]), ("exp", [(2,)])]
 
 
-@pytest.mark.parametrize(("predicate", "expected"), [(True, [3, 4]), (False, [-1, -2])])
-def test_cond_runs_one_branch(sketch: Any, predicate: bool, expected: list[int]) -> None:
-    sketch.input("pred", "bool", ())
-    sketch.input("x", "fp32", (2,))
-    then = Block((), ("t",), (inner(1, "add", NamedType("t", FP32), x="x", y="two"),))
-    other = Block((), ("o",), (inner(2, "sub", NamedType("o", FP32), x="zero", y="x"),))
-    sketch.op("fill_like", {"two": FP32}, ref_tensor="x", value=_const(2.0))
-    sketch.op("fill_like", {"zero": FP32}, ref_tensor="x", value=_const(0.0))
-    sketch.op("cond", {"y": FP32}, blocks=(then, other), pred="pred")
-    fn = Evaluator(sketch.package(["y"])).function()
-    found = fn({"pred": np.array(predicate), "x": np.array([1.0, 2.0], np.float32)})["y"]
-    np.testing.assert_array_equal(found, expected)
-
-
-def _const(value: Any) -> Any:
-    from mctc.package import Constant
-
-    class Held:
-        stored_bytes = 0
-
-        def load(self) -> Any:
-            return np.asarray(value, np.float32 if isinstance(value, float) else np.int32)
-
-    return Constant(TensorType("fp32" if isinstance(value, float) else "int32", np.shape(value)), Held())
-
-
-def loop(sketch: Any, limit: int) -> Any:
-    """while i < limit: total, i = total + total, i + 1; the rows are collected in a list."""
-    kind = ListType(FP32, None)
-    sketch.input("x", "fp32", (2,))
-    sketch.input("i", "int32", ())
-    sketch.op("make_list", {"ls": kind}, elem_shape=[_const(2)], dtype=_text("fp32"))
-    heads = tuple(NamedType(f"c_{n}", t) for n, t in (("i", INT), ("x", FP32), ("ls", kind)))
-    tails = tuple(NamedType(f"b_{n}", t) for n, t in (("i", INT), ("x", FP32), ("ls", kind)))
-    condition = Block(heads, ("go",), (inner(1, "less", NamedType("go", BOOL), x="c_i", y=_const(limit)),))
-    body = Block(
-        tails,
-        ("next", "double", "longer"),
-        (
-            inner(2, "add", NamedType("double", FP32), x="b_x", y="b_x"),
-            inner(3, "list_write", NamedType("longer", kind), ls="b_ls", index="b_i", value="double"),
-            inner(4, "add", NamedType("next", INT), x="b_i", y=_const(1)),
-        ),
-    )
-    results = {"count": INT, "y": FP32, "rows": kind}
-    sketch.op("while_loop", results, blocks=(condition, body), loop_vars=["i", "x", "ls"])
-    sketch.op("list_length", {"length": INT}, ls="rows")
-    sketch.op("list_gather", {"picked": TensorType("fp32", (2, 2))}, ls="rows", indices=_const([2, 0]))
-    sketch.op("list_read", {"middle": FP32}, ls="rows", index=_const(1))
-    two = TensorType("fp32", (1, 2))
-    sketch.op("expand_dims", {"row": two}, x="x", axes=_const([0]))
-    sketch.op("list_scatter", {"changed": kind}, ls="rows", indices=_const([0]), value="row")
-    sketch.op("list_read", {"first": FP32}, ls="changed", index=_const(0))
-    return Evaluator(sketch.package(["count", "y", "length", "picked", "middle", "first"])).function()
-
-
-def _text(value: str) -> Any:
-    from mctc.package import Constant
-
-    class Held:
-        stored_bytes = 0
-
-        def load(self) -> str:
-            return value
-
-    return Constant(TensorType("string", ()), Held())
-
-
-def test_a_loop_with_a_list(sketch: Any) -> None:
-    found = loop(sketch, 3)({"x": np.array([1.0, 3.0], np.float32), "i": np.array(0, np.int32)})
-    assert (found["count"], found["length"]) == (3, 3)
-    np.testing.assert_array_equal(found["y"], [8, 24])
-    np.testing.assert_array_equal(found["picked"], [[8, 24], [2, 6]])
-    np.testing.assert_array_equal(found["middle"], [4, 12])
-    np.testing.assert_array_equal(found["first"], [1, 3])
-
-
-def test_an_endless_loop_is_given_up(sketch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mctc.evaluate.coreml.control.LOOP_LIMIT", 10)
-    with pytest.raises(EvaluationError, match="still running after 10 iterations"):
-        loop(sketch, 11)({"x": np.zeros(2, np.float32), "i": np.array(0, np.int32)})
-
-
 def test_a_missing_op_is_named_with_its_place(sketch: Any) -> None:
     sketch.input("x", "fp32", (2,))
     sketch.op("relu", {"y": FP32}, x="x")
@@ -234,7 +140,7 @@ def test_a_wrong_type_is_named_with_its_place(
     sketch.input("x", "fp32", (2,))
     sketch.input("h", "fp16", (2,))
     sketch.state("s", (2,))
-    extra = {"axis": _const(0)} if op == "concat" else {}
+    extra = {"axis": constant(0)} if op == "concat" else {}
     sketch.op(op, {"y": declared}, **operands, **extra)
 
     def run() -> None:
@@ -281,10 +187,10 @@ def test_an_extent_known_at_run_time_only_may_vary(sketch: Any) -> None:
 
 BROKEN = [
     ("add", {"x": "x", "y": "nowhere"}, "the value 'nowhere' isn't defined"),
-    ("reshape", {"x": "x", "shape": _const([3])}, "operation 0, reshape 'the_reshape': cannot reshape"),
-    ("gather", {"x": "x", "indices": _const([7])}, "out of bounds"),
+    ("reshape", {"x": "x", "shape": constant([3])}, "operation 0, reshape 'the_reshape': cannot reshape"),
+    ("gather", {"x": "x", "indices": constant([7])}, "out of bounds"),
     ("relu", {"x": "x", "leak": "x"}, "relu 'the_relu': the op has no operand 'leak'; it has: x"),
-    ("layer_norm", {"axes": _const([0])}, "operand 'x' is missing"),
+    ("layer_norm", {"axes": constant([0])}, "operand 'x' is missing"),
     ("read_state", {"input": "x"}, "'input' isn't a state"),
 ]
 
@@ -318,38 +224,10 @@ def test_an_unknown_function_is_told_with_a_near_name(sketch: Any) -> None:
 
 
 def test_a_const_whose_value_is_of_another_type_is_named(sketch: Any) -> None:
-    wrong = Operation(0, "const", "scale", {}, (NamedType("c", TensorType("int32", (3,))),), {"val": _const(1.0)})
+    wrong = Operation(0, "const", "scale", {}, (NamedType("c", TensorType("int32", (3,))),), {"val": constant(1.0)})
     sketch.operations.append(wrong)
     with pytest.raises(TypeMismatch, match=r"operation 0, const 'scale': declared int32\[3\], the value is fp32\[\]"):
         Evaluator(sketch.package(["c"])).function()
-
-
-@pytest.mark.parametrize("dynamic", [True, False])
-def test_a_new_list_holds_zeros_of_its_initial_length(sketch: Any, const: Any, dynamic: bool) -> None:
-    sketch.op("make_list", {"ls": ListType(FP32, None)}, elem_shape=[const(2)], init_length=const(2),
-              dynamic_length=const(dynamic))  # fmt: skip
-    sketch.op("list_length", {"length": INT}, ls="ls")
-    sketch.op("list_read", {"last": FP32}, ls="ls", index=const(1))
-    found = Evaluator(sketch.package(["length", "last"])).function()({})
-    assert found["length"] == 2
-    np.testing.assert_array_equal(found["last"], [0, 0])
-
-
-def test_a_list_of_named_extents_takes_the_shape_of_what_is_written(sketch: Any, const: Any) -> None:
-    kind = ListType(TensorType("fp32", (None, 2)), None)
-    sketch.input("x", "fp32", (None, 2))
-    sketch.op("make_list", {"ls": kind}, elem_shape=[_text("is0"), const(2)], init_length=const(3))
-    sketch.op("list_write", {"longer": kind}, ls="ls", index=const(1), value="x")
-    sketch.op("list_gather", {"y": TensorType("fp32", (3, None, 2))}, ls="longer", indices=const([0, 1, 2]))
-    found = Evaluator(sketch.package(["y"])).function()({"x": np.ones((4, 2), np.float32)})["y"]
-    np.testing.assert_array_equal(found[:, :, 0], [[0] * 4, [1] * 4, [0] * 4])
-
-
-def test_an_element_without_a_shape_is_an_error_at_its_read(sketch: Any, const: Any) -> None:
-    sketch.op("make_list", {"ls": ListType(FP32, None)}, elem_shape=[_text("is0"), const(2)])
-    sketch.op("list_read", {"y": TensorType("fp32", (None, 2))}, ls="ls", index=const(0))
-    with pytest.raises(EvaluationError, match="list_read 'the_list_read': element 0 has no shape"):
-        Evaluator(sketch.package(["y"])).function()({})
 
 
 @pytest.mark.parametrize(
@@ -388,9 +266,9 @@ def test_rounding_a_result_leaves_operands_and_constants_as_they_were(sketch: An
     stored = const(np.full(5000, 0.1, np.float32))
     sketch.input("x", "fp32", (5000,))
     half = TensorType("fp16", (5000,))
-    sketch.op("cast", {"a": half}, x="x", dtype=_text("fp16"))
-    sketch.op("cast", {"b": half}, x=stored, dtype=_text("fp16"))
-    sketch.op("cast", {"c": TensorType("fp32", (5000,))}, x=stored, dtype=_text("fp32"))
+    sketch.op("cast", {"a": half}, x="x", dtype=constant("fp16"))
+    sketch.op("cast", {"b": half}, x=stored, dtype=constant("fp16"))
+    sketch.op("cast", {"c": TensorType("fp32", (5000,))}, x=stored, dtype=constant("fp32"))
     sketch.op("add", {"d": TensorType("fp32", (5000,))}, x="x", y="c")
     given = np.full(5000, 0.1, np.float32)
     found = Evaluator(sketch.package(["a", "b", "d"])).function()({"x": given})
@@ -399,7 +277,7 @@ def test_rounding_a_result_leaves_operands_and_constants_as_they_were(sketch: An
 
 
 def test_attributes_that_say_how_a_constant_is_kept_change_no_value(sketch: Any, const: Any) -> None:
-    aligned = {"alignments": const(np.array([1, 64], np.int32)), "name": _text("w")}
+    aligned = {"alignments": const(np.array([1, 64], np.int32)), "name": constant("w")}
     three = TensorType("fp32", (3,))
     stored = Operation(0, "const", "c", {}, (NamedType("c", three),), {**aligned, "val": const(np.ones(3, np.float32))})
     packed = {

@@ -19,7 +19,7 @@ import soundfile as sf
 from mctc.audio import load_audio
 from mctc.decode.settings import Settings
 from mctc.driver import BuildOptions, build
-from tests.targets.swift.checks import RATE, Sound, record_of
+from tests.targets.swift.expected import RATE, Sound, record_of
 from tests.targets.swift.toolchain import find_toolchain
 from tests.targets.swift.workspace import Workspace, prepare
 

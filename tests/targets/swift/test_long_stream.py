@@ -15,8 +15,9 @@ import pytest
 
 from mctc.audio import bundled_recording, load_audio
 from mctc.decode.settings import Settings
-from tests.targets.swift.checks import RATE, Proof, record_of
+from tests.targets.swift.checks import Proof
 from tests.targets.swift.core_ml_server import REPEATS
+from tests.targets.swift.expected import RATE, record_of
 
 pytestmark = pytest.mark.slow
 SPEECH_S, PERIOD_S, HOURS = 9.6, 12.8, 2

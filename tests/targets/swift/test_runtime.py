@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.targets.swift.checks import CHECKS, RATE, Proof
+from tests.targets.swift.checks import CHECKS, Proof
+from tests.targets.swift.expected import RATE
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from mctc.runtime.stream import front_end_of
 from mctc.runtime.utterance import transcribe_samples
 from mctc.targets.swift.names import Names
 from tests.speaks import moonshine
-from tests.targets.swift.checks import encoded, record_of
+from tests.targets.swift.expected import encoded, record_of
 from tests.targets.swift.toolchain import Toolchain
 from tests.targets.swift.workspace import model_of, prepare
 

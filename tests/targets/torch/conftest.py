@@ -24,3 +24,15 @@ def conformer(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Made:
     from .made import make_spec
 
     return make_spec(root / "examples" / "conformer" / "conformer.mct", tmp_path_factory.mktemp("conformer"))
+
+
+@pytest.fixture(params=["native", "torch"])
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What computes the transducer loss: the C++, or torch operations as where no compiler is."""
+    from mctc.targets.torch.runtime import rnnt_loss_cpu
+
+    if request.param == "torch":
+        monkeypatch.setattr(rnnt_loss_cpu, "available", lambda: False)
+    elif not rnnt_loss_cpu.available():
+        pytest.skip("no C++ compiler")
+    return str(request.param)

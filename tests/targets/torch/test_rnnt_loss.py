@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,68 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.gpu.training_runtime import import_from
 from mctc.targets.torch.runtime import rnnt_loss as module
 from mctc.targets.torch.runtime import rnnt_loss_cpu, rnnt_loss_reference
 from mctc.targets.torch.runtime.rnnt_loss import collapse, rnnt_loss
 
+from .rnnt_loss_cases import Batch, agree, gradient, log_probs, make
+
 TYPES = {torch.float64: 1e-12, torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 LAYOUTS = (-1, 1)
-needs_compiler = pytest.mark.skipif(not rnnt_loss_cpu.available(), reason="no C++ compiler")
-
-
-@pytest.fixture(params=[pytest.param("native", marks=needs_compiler), "torch"])
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What computes: the C++, or torch operations as where no compiler is."""
-    if request.param == "torch":
-        monkeypatch.setattr(rnnt_loss_cpu, "available", lambda: False)
-    return str(request.param)
-
-
-@dataclass(frozen=True)
-class Batch:
-    logits: Tensor
-    targets: Tensor
-    frame_lengths: Tensor
-    label_lengths: Tensor
-
-    def loss(self, logits: Tensor, dim: int = -1) -> Tensor:
-        laid_out = logits if dim == -1 else logits.permute(0, 3, 2, 1).contiguous()
-        lengths = (self.frame_lengths, self.label_lengths)
-        return rnnt_loss(laid_out, self.targets, *lengths, dim=dim, reduction="none")
-
-    def defined(self, logits: Tensor) -> Tensor:
-        blank, label = log_probs(logits, self.targets)
-        return rnnt_loss_reference.definition(blank, label, self.frame_lengths, self.label_lengths)
-
-
-def make(batch: int, frames: int, labels: int, classes: int, dtype: torch.dtype = torch.float32) -> Batch:
-    """Lengths are random, but the longest in the first utterance and the shortest in the last of several."""
-    torch.manual_seed(batch + frames + labels + classes)
-    frame_lengths, label_lengths = torch.randint(1, frames + 1, (batch,)), torch.randint(0, labels + 1, (batch,))
-    frame_lengths[-1], label_lengths[-1] = 1, 0
-    frame_lengths[0], label_lengths[0] = frames, labels
-    logits = (2 * torch.randn(batch, frames, labels + 1, classes)).to(dtype)
-    return Batch(logits, torch.randint(1, classes, (batch, labels)), frame_lengths, label_lengths)
-
-
-def log_probs(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    every = logits.log_softmax(-1)
-    index = targets[:, None, :, None].expand(-1, every.shape[1], -1, 1)
-    return every[..., 0], every[:, :, :-1].gather(-1, index)[..., 0]
-
-
-def gradient(loss: Callable[[Tensor], Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The losses and the gradient of a weighted sum of them."""
-    leaf = logits.clone().requires_grad_()
-    losses = loss(leaf)
-    weights = torch.linspace(0.5, 2, len(losses), dtype=losses.dtype)
-    return losses.detach(), torch.autograd.grad((losses * weights).sum(), leaf)[0]
-
-
-def agree(found: Tensor, right: Tensor, within: float) -> None:
-    assert torch.isfinite(found).all()
-    assert (found.double() - right).norm() <= within * right.norm()
 
 
 @pytest.mark.parametrize(("frames", "labels"), [(1, 0), (1, 2), (3, 1), (4, 3)])
@@ -269,7 +210,7 @@ def test_a_class_of_probability_zero_is_no_nan(path: str) -> None:
     assert torch.isfinite(found).all()
 
 
-@needs_compiler
+@pytest.mark.skipif(not rnnt_loss_cpu.available(), reason="no C++ compiler")
 def test_the_number_of_threads_changes_no_bit() -> None:
     batch = make(3, 40, 5, 50)
     before, found = torch.get_num_threads(), []
@@ -290,69 +231,6 @@ def test_reductions() -> None:
     torch.testing.assert_close(rnnt_loss(*arguments, reduction="sum"), each.sum())
     with pytest.raises(ValueError, match="reduction is 'avg'; it must be one of mean, sum, none"):
         rnnt_loss(*arguments, reduction="avg")
-
-
-def test_gradcheck_of_both_operations() -> None:
-    batch = make(2, 3, 2, 5, torch.float64)
-    assert torch.autograd.gradcheck(batch.loss, batch.logits.requires_grad_())
-    laid_out = batch.logits.detach().permute(0, 3, 2, 1).contiguous().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: collapse(x, batch.targets, dim=1).rest, laid_out)
-
-
-def test_opcheck(path: str) -> None:
-    batch = make(2, 4, 3, 18)
-    lengths = (batch.frame_lengths.int(), batch.label_lengths.int())
-    logits, targets = batch.logits.requires_grad_(), batch.targets.int()
-    ops = torch.ops.mctc
-    torch.library.opcheck(ops.rnnt_collapse.default, (logits, targets, 0))
-    blank, label, rest, total = (each.detach() for each in ops.rnnt_collapse(logits, targets, 0))
-    lattice = (blank.requires_grad_(), label.requires_grad_(), *lengths)
-    torch.library.opcheck(ops.rnnt_loss.default, lattice)
-    loss, alphas = ops.rnnt_loss(*(each.detach() for each in lattice))
-    gradients = (loss, *(each.detach() for each in lattice), alphas, loss)
-    torch.library.opcheck(ops.rnnt_loss_backward.default, gradients)
-    steps = ops.rnnt_loss_backward(*gradients)
-    cells = (*steps, torch.zeros_like(rest), logits.detach(), targets, rest, total, 0)
-    torch.library.opcheck(ops.rnnt_collapse_backward.default, cells)
-
-
-def test_compiled_it_is_the_same() -> None:
-    batch = make(2, 5, 3, 12)
-    compiled = torch.compile(batch.loss, backend="aot_eager", fullgraph=True)
-    for one, other in zip(gradient(compiled, batch.logits), gradient(batch.loss, batch.logits)):
-        assert torch.equal(one, other)
-
-
-def test_exported_it_is_two_nodes() -> None:
-    class Training(torch.nn.Module):
-        def forward(self, logits: Tensor, targets: Tensor, frames: Tensor, labels: Tensor) -> Tensor:
-            return rnnt_loss(logits, targets, frames, labels, dim=1)
-
-    batch = make(2, 5, 3, 12)
-    arguments = (batch.logits.permute(0, 3, 2, 1).contiguous(), batch.targets, batch.frame_lengths, batch.label_lengths)
-    program = torch.export.export(Training(), arguments)
-    named = [str(node.target) for node in program.graph.nodes if "mctc" in str(node.target)]
-    assert named == ["mctc.rnnt_collapse.default", "mctc.rnnt_loss.default"]
-    torch.testing.assert_close(program.module()(*arguments), Training()(*arguments))
-
-
-def test_under_autocast_the_loss_is_fp32() -> None:
-    batch = make(2, 5, 3, 12, torch.bfloat16)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert batch.loss(batch.logits).dtype == torch.float32
-
-
-def test_a_copy_of_the_files_works_beside_the_original(tmp_path: Path) -> None:
-    shutil.copytree(Path(module.__file__).parent, tmp_path / "training")
-    try:
-        copy = import_from(tmp_path / "training", "copied_training", "rnnt_loss")
-        batch = make(2, 5, 3, 12)
-        arguments = (batch.logits, batch.targets, batch.frame_lengths, batch.label_lengths)
-        assert copy.rnnt_loss is not rnnt_loss
-        assert torch.equal(copy.rnnt_loss(*arguments), rnnt_loss(*arguments))
-    finally:
-        for name in [name for name in sys.modules if name.startswith("copied_training")]:
-            del sys.modules[name]
 
 
 WRONG = {
