@@ -38,7 +38,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     making.add_argument("--seed", type=_whole(0), default=1)
     making.add_argument("--processes", type=_whole(1), default=os.cpu_count() or 1)
     making.add_argument("--unheard", default="flite:rms", metavar="ENGINE:VOICE", help="a voice that no training has")
-    making.add_argument("--sentences", type=_whole(0), default=0, help="so few are said, in training and tests alike")
+    few = "so few are said, in training and tests alike; all where it is left out"
+    making.add_argument("--sentences", type=_whole(1), default=0, help=few)
     names = [*VOICES, PERSON, SELECTION]
     making.add_argument("--without", nargs="+", default=[], choices=names, help="who does not speak")
     return parser.parse_args(arguments)

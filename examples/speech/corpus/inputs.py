@@ -21,6 +21,7 @@ from corpus.voice import Engine
 SENTENCES, LIBRARY_FOLDER = "sentences.txt", "lib"
 ESPEAK_FOLDER, PICO_FOLDER, RHVOICE_FOLDER = "espeak", "pico", "rhvoice"
 NOTHING = "nothing speaks: pip install espeakng-loader, or --inputs with what `fetch` wrote"
+LEFT_OUT = "nothing speaks: --without leaves out all of {}; person and selection only add to what these say"
 BY_GRAMMAR = 10_000  # sentences, where no others are
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from corpus.espeak import Espeak
 from corpus.festival import Festival
 from corpus.flite import Flite
-from corpus.inputs import NOTHING, Inputs
+from corpus.inputs import LEFT_OUT, NOTHING, Inputs
 from corpus.pico import Pico
 from corpus.plan import PERSON, SELECTION, Plan, Settings, Shard, planned
 from corpus.rhvoice import RHVoice
@@ -33,9 +33,10 @@ def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int
     Raises ValueError where the folder has a corpus of other settings, RuntimeError where a shard fails.
     """
     refuse_others(folder, settings)
-    engines = {name: opened for name, opened in inputs.engines().items() if name not in settings.without}
+    there = inputs.engines()
+    engines = {name: opened for name, opened in there.items() if name not in settings.without}
     if not engines:
-        raise ValueError(NOTHING)
+        raise ValueError(LEFT_OUT.format(", ".join(there)) if there else NOTHING)
     plan = planned(inputs, {name: VOICES[name] for name in engines}, settings)
     _settle(folder, settings)
     missing = [shard for shard in plan.shards if not lines_of(folder, shard).is_file()]

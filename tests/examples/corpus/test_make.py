@@ -176,7 +176,7 @@ def test_a_voice_that_an_engine_has_not_is_an_error() -> None:
 @pytest.mark.parametrize(
     "told",
     ["--hours 0", "--hours -1", "--hours nan", "--hours inf", "--hours x", "--seed -1", "--sentences -3",
-     "--sentences x", "--processes 0", "--processes 1.5"],
+     "--sentences 0", "--sentences x", "--processes 0", "--processes 1.5"],
 )  # fmt: skip
 def test_numbers_that_make_no_corpus_are_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str], told: str) -> None:
     option, number = told.split()
@@ -221,9 +221,23 @@ def test_a_corpus_does_not_go_on_with_other_inputs(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
 
 
-def test_who_is_left_out_does_not_speak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="nothing speaks"):
-        main(["make", str(tmp_path), "--without", "espeak"])
+@pytest.mark.parametrize(
+    ("there", "error"),
+    [
+        (
+            ["espeak", "flite"],
+            "nothing speaks: --without leaves out all of espeak, flite; person and selection only add",
+        ),
+        ([], "nothing speaks: pip install espeakng-loader"),
+    ],
+)
+def test_where_no_engine_speaks_it_is_said_whether_one_was_left_out(
+    tmp_path: Path, there: list[str], error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Inputs, "engines", lambda _: dict.fromkeys(there))
+    with pytest.raises(SystemExit, match=error):
+        main(["make", str(tmp_path), "--without", "espeak", "flite"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_hours_are_divided_in_shards_that_share_no_sentence() -> None:
