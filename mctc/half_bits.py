@@ -1,11 +1,12 @@
 """fp16 arrays by their bits: numpy converts and compares them one by one, at several times the cost.
 
-Milliseconds a million numbers, by numpy and here: to float32 1.7 and 0.8, a maximum 5.6 and 0.04.
+Milliseconds a million numbers, by numpy and here: to float32 1.7 and 0.8, from it 2.7 and 1.5, a maximum 5.6 and 0.04.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,14 @@ _KEPT = -0x70002000
 _SHIFT = 13
 _BIAS = 2.0**112
 """What a float32 with an exponent of fp16's bias lacks."""
+_NARROWED = 1 << 15
+"""Numbers that are rounded at a time."""
+_EXPONENT = 0x7F800000
+_LARGE = 2.0**15
+"""The power of two from which some magnitudes round to infinity."""
+_OFFSET = (13 << 23) + 0x400000 + 0x3C00
+"""What makes of a power of two 2^e the float32 1.5 * 2^(e + 13), with -113 * 2^10 in its lowest 16 bits: to it a number
+is added so that these come to the bits of its fp16, less the exponent, which has a bias of 127 in float32, not 15."""
 _SAMPLED = 64
 """Of so many numbers one is looked at: subnormal ones take a processor as long as a hundred others, and numpy not."""
 _MOST_SUBNORMAL = _BLOCK // 64 // _SAMPLED
@@ -49,6 +58,50 @@ def from_half(values: Array) -> Array:
         np.bitwise_and(moved, kept, out=moved)
         np.multiply(result[part], bias, out=result[part])
     return wide
+
+
+def to_half(values: Array, out: Array | None = None) -> Array:
+    """float32 in, float16 out: the nearest numbers, ties to even, infinite beyond the largest one.
+
+    out: a contiguous array that takes them.
+    """
+    half: Array = np.empty(values.shape, np.float16) if out is None else out
+    source = np.ascontiguousarray(values, np.float32).reshape(-1)
+    result = half.reshape(-1)
+    room = np.empty((2, min(source.size, _NARROWED)), np.float32), np.empty(min(source.size, _NARROWED), np.int16)
+    for start in range(0, source.size, _NARROWED):
+        part = slice(start, start + _NARROWED)
+        _narrow(source[part], result[part], *room)
+    return half
+
+
+def _narrow(values: Array, half: Array, floats: Array, shorts: Array) -> None:
+    """Rounds what a processor's cache holds. floats, shorts: to work in."""
+    (powers, sums), small, bits = floats[:, : values.size], shorts[: values.size], values.view(np.int32)
+    integers, wide, result = powers.view(np.int32), sums.view(np.int32), half.view(np.int16)
+    np.bitwise_and(bits, np.int32(_EXPONENT), out=integers)
+    if not np.maximum.reduce(powers) < _LARGE:
+        with np.errstate(over="ignore"):
+            half[:] = values
+        return
+    np.maximum(powers, _least_normal()[: values.size], out=powers)
+    np.right_shift(integers, 13, out=wide)
+    np.copyto(small, wide, casting="unsafe")
+    np.add(integers, np.int32(_OFFSET), out=integers)
+    np.absolute(values, out=sums)
+    np.add(sums, powers, out=sums)
+    np.copyto(result, wide, casting="unsafe")
+    np.add(result, small, out=result)
+    np.right_shift(bits, 16, out=wide)
+    np.copyto(small, wide, casting="unsafe")
+    np.bitwise_and(small, np.int16(-_SIGN), out=small)
+    np.bitwise_or(result, small, out=result)
+
+
+@cache
+def _least_normal() -> Array:
+    """The least normal number once for each element: numpy's maximum with one number takes four times as long."""
+    return np.full(_NARROWED, 2.0**-14, np.float32)
 
 
 def is_finite(values: Array) -> bool:

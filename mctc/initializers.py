@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mctc.half_bits import to_half
 from mctc.ir.op import Array
 from mctc.ir.program import Initializer
 from mctc.ir.types import TensorType
 
 if TYPE_CHECKING:  # naming numpy.random imports it, which checking a spec has no need of
-    Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array]
+    Parts = Callable[[Array], None]
+    Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array | Parts]
 
-PART = 1 << 22  # numbers
-CACHED = 1 << 16  # numbers
+PART = 1 << 16  # numbers
 
 
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float) -> Array:
-    """Drawn, scaled and moved a part after the other, each while a processor's cache holds it."""
-    made = np.empty(math.prod(shape), np.float32)
-    for begin in range(0, made.size, CACHED):
-        part = made[begin : begin + CACHED]
+def _uniform(rng: np.random.Generator, bound: float) -> Parts:
+    """Drawn, scaled and moved while a processor's cache holds a part."""
+
+    def draw(part: Array) -> None:
         rng.random(out=part, dtype=np.float32)
         np.subtract(np.multiply(part, np.float32(2 * bound), out=part), np.float32(bound), out=part)
-    return made.reshape(shape)
+
+    return draw
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float) -> Array:
-    """Drawn in double precision, a part after the other: the numbers are those of one draw of all."""
-    made = np.empty(math.prod(shape), np.float32)
-    for begin in range(0, made.size, PART):
-        part = made[begin : begin + PART]
+def _normal(rng: np.random.Generator, std: float) -> Parts:
+    """Drawn in double precision."""
+
+    def draw(part: Array) -> None:
         part[...] = rng.normal(0.0, std, part.size)
-    return made.reshape(shape)
+
+    return draw
 
 
 def _delta_bias(rng: np.random.Generator, shape: tuple[int, ...], a: Mapping[str, float]) -> Array:
@@ -73,17 +74,17 @@ INITIALIZERS: dict[str, Draw] = {
     "zeros": lambda rng, shape, a: np.zeros(shape),
     "ones": lambda rng, shape, a: np.ones(shape),
     "constant": lambda rng, shape, a: np.full(shape, a["value"]),
-    "uniform": lambda rng, shape, a: _uniform(rng, shape, a["bound"]),
-    "normal": lambda rng, shape, a: _normal(rng, shape, a.get("std", 1.0)),
+    "uniform": lambda rng, shape, a: _uniform(rng, a["bound"]),
+    "normal": lambda rng, shape, a: _normal(rng, a.get("std", 1.0)),
     "truncated_normal": lambda rng, shape, a: _truncated_normal(rng, shape, a.get("std", 1.0), a.get("cut", 2.0)),
     # torch's default for Linear and Conv: uniform within 1 / sqrt(fan in); a gain of sqrt(2) is He's for rectifiers
     "kaiming_uniform": lambda rng, shape, a: _uniform(
-        rng, shape, a["gain"] * math.sqrt(3 / a["fan_in"]) if "gain" in a else 1 / math.sqrt(a["fan_in"])
+        rng, a["gain"] * math.sqrt(3 / a["fan_in"]) if "gain" in a else 1 / math.sqrt(a["fan_in"])
     ),
-    "kaiming_normal": lambda rng, shape, a: _normal(rng, shape, a.get("gain", math.sqrt(2)) / math.sqrt(a["fan_in"])),
+    "kaiming_normal": lambda rng, shape, a: _normal(rng, a.get("gain", math.sqrt(2)) / math.sqrt(a["fan_in"])),
     # Glorot and Bengio, 2010
-    "xavier_uniform": lambda rng, shape, a: _uniform(rng, shape, a.get("gain", 1.0) * math.sqrt(6 / _fans(a))),
-    "xavier_normal": lambda rng, shape, a: _normal(rng, shape, a.get("gain", 1.0) * math.sqrt(2 / _fans(a))),
+    "xavier_uniform": lambda rng, shape, a: _uniform(rng, a.get("gain", 1.0) * math.sqrt(6 / _fans(a))),
+    "xavier_normal": lambda rng, shape, a: _normal(rng, a.get("gain", 1.0) * math.sqrt(2 / _fans(a))),
     "orthogonal": lambda rng, shape, a: _orthogonal(rng, shape, a.get("gain", 1.0), int(a.get("parts", 1))),
     # Mamba's A: log(1 ... N) in every row
     "log_arange": lambda rng, shape, a: np.broadcast_to(np.log(np.arange(1, shape[-1] + 1)), shape),
@@ -91,10 +92,31 @@ INITIALIZERS: dict[str, Draw] = {
 }
 
 
-def initialise(name: str, type_: TensorType, rule: Initializer, seed: int) -> Array:
-    """The tensor that `seed` gives to `name`: float32, the same on every machine and whatever else is drawn."""
+def initialise(
+    name: str, type_: TensorType, rule: Initializer, seed: int, dtype: type[np.floating[Any]] = np.float32
+) -> Array:
+    """The tensor that `seed` gives to `name`: float32, the same on every machine and whatever else is drawn; or that
+    rounded to float16."""
     import hashlib
 
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
-    return np.asarray(INITIALIZERS[rule.rule](rng, type_.shape, dict(rule.arguments)), np.float32)
+    drawn = INITIALIZERS[rule.rule](rng, type_.shape, dict(rule.arguments))
+    if callable(drawn):
+        return _joined(drawn, math.prod(type_.shape), dtype).reshape(type_.shape)
+    whole = np.asarray(drawn, np.float32)
+    return to_half(whole) if dtype is np.float16 else whole
+
+
+def _joined(draw: Parts, size: int, dtype: type[np.floating[Any]]) -> Array:
+    """Numbers that are drawn a part after the other: those of one draw of all."""
+    made = np.empty(size, dtype)
+    room = np.empty(min(size, PART), np.float32)
+    for begin in range(0, size, PART):
+        part = made[begin : begin + PART]
+        if dtype is np.float32:
+            draw(part)
+        else:
+            draw(room[: part.size])
+            to_half(room[: part.size], out=part)
+    return made

@@ -15,7 +15,7 @@ import numpy as np
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.coded import opened
 from mctc.diagnostics.near import listing
-from mctc.half_bits import from_half
+from mctc.half_bits import from_half, to_half
 from mctc.initializers import initialise
 from mctc.ir.declared import registry
 from mctc.ir.input_scales import is_scale, scales_of
@@ -52,7 +52,7 @@ class Weights:
         self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
         self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
         self.uncalibrated: frozenset[str] = frozenset()  # scales of activations that the checkpoint lacks
-        self._drawn: dict[str, Array] = {}  # the last one, or all: parts of one tensor are asked for in turn
+        self._drawn: dict[tuple[str, type], Array] = {}  # the last one, or all: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
         self._spool: Spool | None = None
         self._beside: Path | None = None  # the folder on whose disk it lies
@@ -140,6 +140,11 @@ class Weights:
         """The value as a package stores it, in float32: dequantised, or rounded to fp16."""
         return unpacked(self.stored(parameter))
 
+    def held(self, parameter: Parameter) -> Array:
+        """The same numbers in as few bytes as hold them: in fp16 where the package stores that as it is."""
+        stored = self.stored(parameter)
+        return stored if isinstance(stored, np.ndarray) else stored.values()
+
     def stored(self, parameter: Parameter) -> Array | Quantized:
         """The value in the form that a package holds: compressed, fp16 (infinite where fp16 can't hold it), or fp32.
 
@@ -153,6 +158,11 @@ class Weights:
         return stored
 
     def _store(self, parameter: Parameter) -> Array | Quantized:
+        if parameter.quantization is None and not parameter.wide and self._cache is None and _moves(parameter.recipe):
+            half = self._evaluate(parameter.recipe, parameter, np.float16)  # rounded first: half as much is moved
+            if not _any(half):
+                _check_left(parameter, self.value(parameter), half)
+            return half
         value = self._evaluate(parameter.recipe, parameter, np.float32)
         if parameter.quantization is not None:
             from mctc.quantize import Palette, quantize
@@ -162,8 +172,7 @@ class Weights:
             return quantized.dequantize() if parameter.quantization.expanded else quantized
         if parameter.wide:
             return value
-        with np.errstate(over="ignore"):
-            half = value.astype(np.float16)
+        half = to_half(value)
         _check_left(parameter, value, half)
         return half
 
@@ -180,22 +189,24 @@ class Weights:
 
     def _evaluate(self, recipe: Recipe, parameter: Parameter, dtype: type[np.floating[Any]]) -> Array:
         if isinstance(recipe, Source):
-            return self.source(recipe).astype(dtype, copy=False)
+            return self.source(recipe, dtype)
         stored = self._late(recipe, parameter)
         if stored is not None:
-            return stored.astype(dtype, copy=False)
+            return _in(dtype, stored)
         operands = [None if r is None else self._evaluate(r, parameter, dtype) for r in recipe.operands]
         return np.asarray(apply(recipe, operands), dtype)
 
-    def source(self, source: Source) -> Array:
+    def source(self, source: Source, dtype: type[np.floating[Any]] = np.float32) -> Array:
+        """A tensor of the checkpoint, or the one that is drawn for it."""
         if self._checkpoint is not None and source.name not in self.uncalibrated:
-            return self._checkpoint.read(source.name).reshape(source.type.shape)
-        if source.name not in self._drawn:
+            return _in(dtype, self._checkpoint.read(source.name).reshape(source.type.shape))
+        kind = np.float16 if dtype is np.float16 else np.float32
+        if (source.name, kind) not in self._drawn:
             self.release()  # before the next one takes its place in memory
             type_, rule = self.sources[source.name]
-            drawn = self._drawn[source.name] = initialise(source.name, type_, rule, self.seed)
+            drawn = self._drawn[source.name, kind] = initialise(source.name, type_, rule, self.seed, kind)
             drawn.flags.writeable = False
-        return self._drawn[source.name]
+        return _in(dtype, self._drawn[source.name, kind])
 
     def place(self, name: str) -> tuple[Path, int] | None:
         """The file that holds a tensor's numbers as they are, in float32, and the byte that they begin with."""
@@ -223,6 +234,17 @@ def unpacked(stored: Array | Quantized) -> Array:
     if not isinstance(stored, np.ndarray):
         return stored.values()
     return from_half(stored) if stored.dtype == np.float16 else np.asarray(stored, np.float32)
+
+
+def _moves(recipe: Recipe) -> bool:
+    """Whether a recipe only moves the numbers of tensors, or fills up with others: they may be rounded before."""
+    if isinstance(recipe, Source):
+        return True
+    return recipe.op in STRUCTURAL and all(operand is None or _moves(operand) for operand in recipe.operands)
+
+
+def _in(dtype: type[np.floating[Any]], array: Array) -> Array:
+    return to_half(array) if dtype is np.float16 and array.dtype == np.float32 else array.astype(dtype, copy=False)
 
 
 def _check_left(parameter: Parameter, value: Array, held: Array) -> None:

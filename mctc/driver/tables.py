@@ -49,8 +49,9 @@ def write_tables(program: Program, weights: Weights, folder: Path) -> None:
         bound = token.type.bound
         ids = bound.value if bound is not None and bound.is_static else None  # the rows behind pad the table
         (folder / FOLDER).mkdir(exist_ok=True)
-        table = weights.deployed(program.parameters[name]) if lookup.constant is None else lookup.constant
-        np.save(folder / file_of(lookup), table[:ids].astype(np.float32 if lookup.rows in wide else np.float16))
+        table = _table(lookup, lambda parameter: weights.held(program.parameters[parameter]))
+        kind = np.float32 if lookup.rows in wide else np.float16
+        np.save(folder / file_of(lookup), table[:ids].astype(kind, copy=False))
         weights.release()
 
 
