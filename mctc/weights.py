@@ -52,7 +52,7 @@ class Weights:
         self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
         self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
         self.uncalibrated: frozenset[str] = frozenset()  # scales of activations that the checkpoint lacks
-        self._drawn: dict[tuple[str, type], Array] = {}  # the last one, or all: parts of one tensor are asked for in turn
+        self._drawn: dict[tuple[str, type], Array] = {}  # the last, or all: parts of a tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
         self._spool: Spool | None = None
         self._beside: Path | None = None  # the folder on whose disk it lies

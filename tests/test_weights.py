@@ -25,6 +25,33 @@ def test_a_tensor_that_is_drawn_in_parts_is_the_one_drawn_at_once(monkeypatch: p
     assert whole.std() == pytest.approx(0.5, rel=0.3)
 
 
+@pytest.mark.parametrize("rule", ["normal(std = 0.5)", "uniform(bound = 0.1)", "ones()", "kaiming_uniform()"])
+def test_a_tensor_that_is_drawn_in_fp16_is_the_rounded_one(rule: str) -> None:
+    text = f"program @p {{ source @table: f32[300, 250] = {rule.replace('()', '(fan_in = 7)')} param @table }}"
+    source = parse_program(text).sources["table"]
+    whole = initializers.initialise("table", *source, 3)
+    half = initializers.initialise("table", *source, 3, np.float16)
+    np.testing.assert_array_equal(half.view(np.uint16), whole.astype(np.float16).view(np.uint16))
+
+
+MOVED = """program @p {
+    source @table: f32[6, 4] = normal(std = 0.5)
+    param @moved = pad(transpose(slice(@table, axis = 0, begin = 1), order = [1, 0]), axis = 1, after = 3): f32[4, 8]
+    param @squares = square(@table): f32[6, 4]
+    param @whole = reshape(@table, axes = [["plain", 24]]): f32[24]
+}"""
+
+
+def test_what_is_rounded_before_it_is_moved_is_stored_as_what_is_rounded_after() -> None:
+    program = parse_program(MOVED)
+    large, small = Weights(program.sources), Weights(program.sources, cache=True)
+    for parameter in program.parameters.values():
+        found, expected = large.stored(parameter), large.value(parameter).astype(np.float16)
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(found, small.stored(parameter))
+
+
 def test_parts_of_a_tensor_draw_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     program = parse_program(PARTS)
     drawn = []

@@ -43,9 +43,9 @@ def write_tables(program: Program, weights: Weights, folder: Path) -> None:
     """Writes every table once, as the weights deploy it: an array [ids, width] at `file_of` it in `folder`, in fp16, or
     in fp32 where the spec has it stored so."""
     functions = program.functions.values()
-    found = {lookup.table: (lookup, token) for f in functions for token, lookup in lookups(f).items()}
+    found = {each.table: (each, token) for f in functions for token, each in lookups(f).items()}
     wide = frozenset[Value]().union(*(wide_rows(program, f) for f in functions))
-    for name, (lookup, token) in found.items():
+    for lookup, token in found.values():
         bound = token.type.bound
         ids = bound.value if bound is not None and bound.is_static else None  # the rows behind pad the table
         (folder / FOLDER).mkdir(exist_ok=True)

@@ -45,6 +45,9 @@ class Pieces(Protocol):
         """The arrays that a constant, or what makes a compressed one of them, is given as they are stored, and what it
         has in common with those that make the same of the same; nothing of a value that is something else."""
 
+    def is_as_stored(self, name: str) -> bool:
+        """Whether a value is one stored array and no other type than that."""
+
     def frame(self) -> Frame | None:
         """How values come into the function and leave it; None where that is no matter of names."""
 

@@ -79,8 +79,8 @@ def evaluate(
         environment = {value: array if value in held else rounding(array) for value, array in environment.items()}
     ordered = in_order(function.ops)
     same = {} if watch is None else watch.same
-    last_use, tables = _last_uses(function, ordered, same), _tables(function)
-    run = _Run(parameter, dtype, rounding, bound, tables)
+    last_use = _last_uses(function, ordered, same)
+    run = _Run(parameter, dtype, rounding, bound, tables(function))
     for index, item in enumerate(ordered):
         if watch and not isinstance(item, Loop):
             _make_room(item.results)
@@ -190,6 +190,14 @@ def _apply(
 ) -> list[Array]:
     if isinstance(op, ParameterOp):
         return [np.asarray(parameter(op.parameter), dtype)]  # None: as it is
+    return applied(op, environment, dtype, rounding)
+
+
+def applied(op: Op, environment: Mapping[Value, Array], dtype: Any, rounding: Rounding | None = None) -> list[Array]:
+    """What an op but a parameter gives for operands that are in `environment`, in `dtype` where they are floats.
+
+    rounding: of what is rounded inside of it. To be called in `ieee`.
+    """
     operands: list[Any] = [None if value is None else environment[value] for value in op.operands]
     declared = op.fields
     if declared and declared[-1].variadic:
@@ -202,7 +210,7 @@ def _apply(
     return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
 
 
-def _tables(function: Function) -> set[Value]:
+def tables(function: Function) -> set[Value]:
     """Parameters of which only rows are picked: no more precise for being copied as a whole."""
     uses = function.uses()
     return {

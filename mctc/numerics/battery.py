@@ -19,6 +19,8 @@ Draw = Callable[[np.random.Generator, TensorType], Array]
 DrawIds = Callable[[np.random.Generator, TensorType, Domain], Array]
 ANY = Interval()
 PART = 1 << 16  # numbers drawn at a time
+MANY = 1 << 18  # numbers of an array from which on not all are drawn
+AGAIN = 65521  # numbers after which those come again: a prime, so that rows of no two-dimensional array are alike
 LARGE = 2.0**15, 65504.0  # magnitudes near the largest of fp16
 SMALL = 2.0**-24  # the smallest number above zero of fp16
 
@@ -50,9 +52,13 @@ def _noise(rng: np.random.Generator, type_: TensorType) -> Array:
     """Normal, as fp16 holds them."""
     drawn = np.empty(type_.shape, np.float32)  # in parts: the numbers are those of one draw of all
     flat = drawn.reshape(-1)
-    for begin in range(0, flat.size, PART):
-        part = flat[begin : begin + PART]
+    own = flat if flat.size < MANY else flat[:AGAIN]
+    for begin in range(0, own.size, PART):
+        part = own[begin : begin + PART]
         part[...] = rng.normal(size=part.size).astype(np.float16)
+    for begin in range(own.size, flat.size, own.size):
+        part = flat[begin : begin + own.size]
+        part[...] = own[: part.size]
     return drawn
 
 

@@ -11,7 +11,8 @@ Nothing here calls an artifact wrong: what is not proven is for the proof of the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,13 @@ from mctc.ir.loops import Loop, in_order
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Constant, Leaf, ParameterOp
 from mctc.ir.program import Function, Op, Program, Value
+from mctc.proof.beyond import Beyond
 from mctc.records import dataclass
 from mctc.runtime.step import Step
 from mctc.weights import Weights, unpacked
 
 BLOCK = 1 << 16  # numbers that are compared at a time
 _ROUND = re.compile(r"\d+")  # in the name of a parameter: of which round it is
-
-Look = Callable[[Op, list[Array]], None]
 
 
 class UnprovenError(Exception):
@@ -59,16 +59,16 @@ class OpByOp:
     """Goes along with evaluations of the program (`Watch`), call by call. Raises UnprovenError in them.
 
     error: the largest difference of any op's result so far, of its largest magnitude, in this call or the first.
-    limit: that up to which it is rounding. look: sees the results of each op that is computed.
+    limit: that up to which it is rounding. beyond: where what a device computes in has a range.
     """
 
     def __init__(
-        self, function: Function, program: Program, weights: Weights, parts: Parts, limit: float, look: Look
+        self, function: Function, program: Program, weights: Weights, parts: Parts, limit: float, beyond: Beyond | None
     ) -> None:
         if any(isinstance(item, Loop) for item in in_order(function.ops)):
             raise UnprovenError("an op of a loop has no results of its own")
         self.function, self.program, self.weights = function, program, weights
-        self.parts, self.limit, self.look = parts, limit, look
+        self.parts, self.limit, self.beyond = parts, limit, beyond
         self.error = 0.0
         self._lookups = {lookup.op: token for token, lookup in lookups(function).items()}
         self._ports = {port.spec: port for port in parts.step.function.inputs}
@@ -84,6 +84,8 @@ class OpByOp:
     def begin(self, inputs: Mapping[str, Array], *, shares: bool) -> OpByOp:
         """Another call: its inputs, and whether an op may be given what another one gave."""
         self._inputs, self.same = inputs, self._first if shares else {}
+        if self.beyond is not None:
+            self.beyond.begin()
         for value in self.function.inputs:
             if value not in self._lookups.values():
                 self._is_given(value, inputs[value.name])
@@ -100,18 +102,18 @@ class OpByOp:
             self._is_stored(op)
         elif op in self._lookups:
             self._is_given(op.result, values[op.result])
-        if op in self.same:
-            return
-        expected = [values[result] for result in op.results]
-        self.look(op, expected)
-        if op in self._pieces and op not in self._first:
-            self._holds(self._pieces[op], values, expected)
+        if self.beyond is not None:
+            self.beyond.saw(op, values, self)
+        if op in self._pieces and op not in self._first and op not in self.same:
+            self._holds(self._pieces[op], values, [values[result] for result in op.results])
 
     def end(self, values: Mapping[Value, Array]) -> None:
         """Results and new states: that they leave as what they are. values: of those."""
         for value, name in self._framed:
             if values[value].dtype.kind == "f" and not np.isfinite(values[value]).all():
                 raise UnprovenError(f"{name} is not finite")
+            if self.beyond is not None and self.beyond.loses(value, values[value]):
+                raise UnprovenError(f"{name} is not finite in fp16")
             taken = [] if isinstance(value.owner, Constant) else [value]
             self._holds(self._piece("leaves", taken, [name]), values, [values[value]])
 
@@ -172,7 +174,8 @@ class OpByOp:
         stored = self.weights.stored(parameter)
         wanted = (stored,) if isinstance(stored, np.ndarray) else stored.parts
         same = len(held) == len(wanted) and all(map(_same_bits, held, wanted))
-        if not same or likeness not in self._decoded:
+        as_it_is = same and self.parts.pieces.is_as_stored(name) and held[0].shape == parameter.type.shape
+        if not as_it_is and not (same and likeness in self._decoded):
             piece = self.parts.pieces.between((), (name,))
             if piece is None or not np.array_equal(piece(())[0], unpacked(stored)):
                 raise UnprovenError(f"{op.parameter} is stored otherwise")
@@ -208,25 +211,6 @@ class OpByOp:
                 raise UnprovenError(f"{state.name} is read elsewhere")
             found += [(state.update, written)] if held else []
         return found
-
-
-@dataclass(frozen=True)
-class Alike:
-    """Goes along with another evaluation of the same call, where the same ops are not computed. Looks at nothing."""
-
-    proof: OpByOp
-
-    @property
-    def same(self) -> Mapping[Op, Op]:
-        """As in the proof."""
-        return self.proof.same
-
-    def instead(self, op: Op, results: Sequence[Array]) -> Sequence[Array]:
-        """As in the proof."""
-        return self.proof.instead(op, results)
-
-    def saw(self, op: Op, values: Mapping[Value, Array]) -> None:
-        """Nothing is to be seen."""
 
 
 def _taken(op: Op) -> list[Value]:
@@ -282,14 +266,16 @@ def apart(expected: Array, actual: Array, scale: float) -> tuple[float, float]:
         for start in range(0, wanted.size, BLOCK):
             part, other = wanted[start : start + BLOCK], found[start : start + BLOCK]
             difference = part - other
-            if not np.isfinite(difference.sum()):
+            ends = float(difference.max(initial=0)), float(difference.min(initial=0))
+            if not isfinite(ends[0] - ends[1]):
                 defined = np.isfinite(part)
                 if not np.array_equal(part[~defined], other[~defined], equal_nan=True):
                     return np.inf, scale
                 part, difference = part[defined], difference[defined]
                 if not np.isfinite(difference).all():
                     return np.inf, scale
-            most = max(most, float(difference.max(initial=0)), -float(difference.min(initial=0)))
+                ends = float(difference.max(initial=0)), float(difference.min(initial=0))
+            most = max(most, ends[0], -ends[1])
             largest = max(largest, float(part.max(initial=0)), -float(part.min(initial=0)))
     scale = max(largest, scale)
     return most / (scale or 1.0), scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from functools import cache, cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,19 @@ from mctc.driver.names import STATE_OUT, identifier
 from mctc.driver.options import BuildError
 from mctc.driver.target import Agreement, Interface
 from mctc.evaluate.parts import Parted
-from mctc.evaluate.reference import ParameterValue, Watch, evaluate
+from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
-from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.recipes import MOVING
 from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.numerics.difference import Difference, Scale, difference, within
 from mctc.numerics.limits import Limit, limit_of
-from mctc.numerics.parameters import is_small
+from mctc.numerics.parameters import Deployed, is_small
 from mctc.numerics.sizes import symbol_sizes
 from mctc.numerics.undefined import first_undefined, told
-from mctc.proof.op_by_op import Alike, OpByOp, Parts, UnprovenError
+from mctc.proof.beyond import Beyond, is_beyond
+from mctc.proof.op_by_op import OpByOp, Parts, UnprovenError
 from mctc.records import dataclass
-from mctc.rewrite.rounding import LARGEST
 from mctc.runtime.built import function_of, whole_of
 from mctc.runtime.step import Step
 from mctc.weights import Weights
@@ -69,12 +67,13 @@ class Readback:
         """Steps over a few calls. Raises `raises` where a result or a new state is further from the program's than the
         limit, or nothing of it could be compared."""
         found: list[Agreement] = []
+        values = Deployed(program, weights)
         for name, interface in interfaces.items():
             function = function_of(self.folder, name, interface)
             engine = self.engine(function.package)
             step = Step(function, engine, function.tables())
             call = partial(_called, step)
-            each = _Function(self, program.functions[name], program, weights, interface.artifact, call)
+            each = _Function(self, program.functions[name], values, interface.artifact, call)
             names = None if is_small(program) else self.named(function.package, name)
             alone = None
             if names is not None and isinstance(engine, Parted):
@@ -85,11 +84,12 @@ class Readback:
     def whole(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
         """The same for functions over whole utterances, at a small size of their symbolic extents."""
         found: list[Agreement] = []
+        values = Deployed(program, weights)
         for name, interface in interfaces.items():
             function = whole_of(self.folder, name, interface)
             run = function.opened(self.engine(function.package))
             call = partial(_called_whole, run)
-            found += _Function(self, program.functions[name], program, weights, interface.artifact, call).compared()
+            found += _Function(self, program.functions[name], values, interface.artifact, call).compared()
         return found
 
 
@@ -108,12 +108,15 @@ class _Function:
 
     asked: Readback
     function: Function
-    program: Program
-    weights: Weights
+    values: Deployed
     artifact: str
     call: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
-    _beyond: bool = False
-    _stored: dict[Op, bool] = field(default_factory=dict)  # whether a parameter or constant is beyond fp16's range
+    _beyond: Beyond = field(default_factory=Beyond)
+    _goes_beyond: bool = False
+
+    def __post_init__(self) -> None:
+        self.value = self.values.within(self.function)
+        self.program, self.weights = self.values.program, self.values.weights
 
     def compared(self) -> list[Agreement]:
         """Every result and new state, the worst of all calls. Raises what the read-back raises."""
@@ -145,13 +148,9 @@ class _Function:
         """
         limit = limit_of(self.asked.precision).error
         try:
-            proof = OpByOp(self.function, self.program, self.weights, parts, limit or 0.0, self._look)
+            beyond = None if self.asked.deployed is None else self._beyond
+            proof = OpByOp(self.function, self.program, self.weights, parts, limit or 0.0, beyond)
             for given, expected in self._calls(proof):
-                if self._beyond and self.asked.deployed is not None:
-                    rounded = self._by_reference(given, self.asked.deployed.roundings[0], watch=Alike(proof))
-                    if any(_loses(array, rounded[key]) for key, array in expected.items()):
-                        return None
-                    del rounded
                 del given, expected  # before the next ones take their place in memory
         except (UnprovenError, MctcError):
             return None  # the whole is compared then, and that tells what is wrong
@@ -162,7 +161,7 @@ class _Function:
     def _held(self, given: _Given, expected: Arrays) -> None:
         """Raises where a result that the program has is no number any more in what a device computes in."""
         limit = self.asked.deployed
-        if limit is None or not self._beyond:
+        if limit is None or not self._goes_beyond:
             return
         rounded = self._by_reference(given, limit.roundings[0])
         for key, array in expected.items():
@@ -222,7 +221,7 @@ class _Function:
             inputs = draw(self.function, sizes, item, seed=number)
             given = _Given(item, inputs if proof is None else _narrowed(inputs), states)
             del inputs
-            self._beyond = False
+            self._goes_beyond = False
             look = self._look if proof is None else None
             watch = None if proof is None else proof.begin(given.inputs, shares=number > 0 or not self.weights.trained)
             results, updates = evaluate(self.function, given.inputs, self.value, states, COMPUTES, look, watch=watch)
@@ -237,20 +236,11 @@ class _Function:
 
     def _look(self, op: Op, arrays: list[Array]) -> None:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
-        if isinstance(op, MOVING) and not op.numbers and all(value.owner is not None for value in op.present()):
-            return  # of what was looked at
-        if not isinstance(op, Leaf):
-            self._beyond |= any(map(_is_beyond, arrays))
-            return
-        if op not in self._stored:
-            self._stored[op] = any(map(_is_beyond, arrays))
-        self._beyond |= self._stored[op]
+        self._goes_beyond |= self._beyond.gives(op, arrays)
 
-    def _by_reference(
-        self, given: _Given, rounding: Rounding | None, dtype: Any = None, watch: Watch | None = None
-    ) -> dict[str, Array]:
+    def _by_reference(self, given: _Given, rounding: Rounding | None, dtype: Any = None) -> dict[str, Array]:
         dtype, inputs, states = dtype or COMPUTES, given.inputs, given.states
-        return _by_key(*evaluate(self.function, inputs, self.value, states, dtype, rounding=rounding, watch=watch))
+        return _by_key(*evaluate(self.function, inputs, self.value, states, dtype, rounding=rounding))
 
     def _differences(self, expected: Arrays, actual: Arrays, scales: dict[str, Scale]) -> dict[str, Difference]:
         """How far every result is off, of the scale that the first call sets. Raises for one of another shape."""
@@ -266,39 +256,11 @@ class _Function:
         op = first_undefined(self.function, given.inputs, self.value, given.states)
         return None if op is None else f"{told(op)} is the first op that is not finite, on {given.item.name}"
 
-    @cached_property
-    def value(self) -> ParameterValue:
-        """Values of parameters as they are deployed, by name. They end with this: what asks for them does not hold it,
-        and a build searches no cycles."""
-        parameters, weights = self.program.parameters, self.weights
-        deployed: ParameterValue = lambda name: weights.deployed(parameters[name])  # noqa: E731
-        return cache(deployed) if is_small(self.program) else deployed
-
-
-def _is_beyond(array: Array) -> bool:
-    """Whether a number of an array is beyond fp16's range; NaN is not."""
-    if array.dtype.kind != "f" or not array.size:
-        return False
-    if array.flags.forc:
-        flat = array.ravel("K")
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.dot(flat, flat)
-        if squares < LARGEST**2 / 2:  # one pass: no term is larger than the sum
-            return False
-    largest = max(array.max(), -array.min())
-    return bool((np.abs(array) > LARGEST).any() if np.isnan(largest) else largest > LARGEST)
-
 
 def _by_key(results: Arrays, states: Arrays) -> dict[str, Array]:
     """Results and new states by the names that they have where states are outputs."""
     named = {identifier(name): array for name, array in results.items()}
     return named | {identifier(name) + STATE_OUT: array for name, array in states.items()}
-
-
-def _loses(array: Array, rounded: Array) -> bool:
-    """Whether a number is lost by rounding: looked for where there is one that is not finite."""
-    with np.errstate(all="ignore"):
-        return not np.isfinite(rounded.sum()) and difference(array, rounded).lost > 0
 
 
 def _finite(array: Array) -> Array:
@@ -310,7 +272,7 @@ def _finite(array: Array) -> Array:
 def _left(array: Array, *, narrows: bool) -> Array:
     """A new state as the next call finds it: numbers; in fp16 if it `narrows` and none is beyond its range."""
     wide = _finite(array).astype(np.float32, copy=False)
-    return wide.astype(np.float16) if narrows and not _is_beyond(wide) else wide
+    return wide.astype(np.float16) if narrows and not is_beyond(wide) else wide
 
 
 def _narrowed(inputs: Arrays) -> Arrays:

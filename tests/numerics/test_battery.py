@@ -92,3 +92,15 @@ def test_an_input_is_fed_what_the_spec_says_that_it_may_be(item: Item) -> None:
     assert (inputs["p"] >= 0.25).all()
     assert (inputs["p"] <= 1).all()
     assert inputs["b"].dtype == bool
+
+
+def test_noise_of_many_numbers_is_some_again_and_again_in_no_two_rows_alike() -> None:
+    function = parse_program("function @f(%x: f32[time T, channel 1024]) { %y = relu(%x) return y = %y }").functions[
+        "f"
+    ]
+    few, many = (draw(function, {"T": frames})["x"] for frames in (255, 700))
+    np.testing.assert_array_equal(many[:60], few[:60])
+    assert len(np.unique(many, axis=0)) == len(many)
+    assert len(np.unique(many.T, axis=0)) == 1024
+    assert abs(many.mean()) < 0.02
+    assert abs(many.std() - 1) < 0.02

@@ -81,6 +81,13 @@ class Pieces:
         types = tuple((key, each.type.dtype) for key, each in sorted(held.items()) if isinstance(each.type, TensorType))
         return (operation.type, types, operation.outputs[0].type), arrays
 
+    def is_as_stored(self, name: str) -> bool:
+        """Whether a value is that of a const operation, of the type that this declares."""
+        operation = self._made.get(name)
+        if operation is None or operation.type != "const":
+            return False
+        return operation.attributes["val"].type == operation.outputs[0].type
+
     def frame(self) -> Frame | None:
         """Inputs and outputs by name, and states by what is read of them and written.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -259,19 +259,28 @@ def test_of_trained_weights_the_first_call_computes_every_op(
     assert all(seen[1 : len(readback.ITEMS)])
 
 
-def test_numbers_that_grow_beyond_fp16_are_for_the_whole_to_judge(
-    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("body", "refused"), [("sqrt(square(y * 10000))", True), ("tanh(square(y * 10000))", False)])
+def test_numbers_that_are_lost_in_fp16_are_for_the_whole_to_judge(
+    tmp_path: Path, large: list[str], body: str, refused: bool
 ) -> None:
-    monkeypatch.setattr(readback, "_is_beyond", lambda array: True)
-    by_reference = readback._Function._by_reference
-
-    def lost(self: readback._Function, *given: object, **named: object) -> Mapping[str, np.ndarray]:
-        found = by_reference(self, *given, **named)  # type: ignore[arg-type]
-        return {key: np.full_like(array, np.inf) for key, array in found.items()} if named.get("watch") else found
-
-    monkeypatch.setattr(readback._Function, "_by_reference", lost)
-    made.read_back(made.package)
-    assert set(large) == set(made.program.functions)
+    spec = tmp_path / "m.mct"
+    spec.write_text(f"""model m() {{
+    dim B: batch
+    dim T: time @ 100 Hz
+    component c(x: f32[B, T, 64]) -> f32[B, T, 64] {{
+        y = linear(x, 64)
+        z = {body}
+        return z
+    }}
+    stream {{ chunk = 40 ms }}
+}}
+""")
+    if refused:
+        with pytest.raises(MctcError, match="on noise, is not finite in fp16: square"):
+            build(spec, tmp_path / "out", BuildOptions())
+    else:
+        build(spec, tmp_path / "out", BuildOptions())
+    assert large == ["c"] * refused
 
 
 UNDEFINED = {"paraformer"}
