@@ -7,6 +7,8 @@ import numpy as np
 from mctc.evaluate.reference import evaluate
 from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
+from mctc.numerics.difference import Difference, within
+from mctc.numerics.limits import FP32
 
 NEAREST, JITTER = Rounding(np.float32), Rounding(np.float32, jitters=1)
 U = 2.0**-24
@@ -65,3 +67,36 @@ def test_a_mean_in_float64_is_off_by_digits_of_float64() -> None:
     x = np.array([[0.1, 0.7, 1.3]])
     for seed in range(4):
         assert abs(float(Rounding(np.float64, seed).mean(x, 1).item()) - x.mean()) < 1e-15
+
+
+def test_a_sum_of_equal_terms_is_off_as_one_that_is_rounded_term_by_term() -> None:
+    terms = np.full((400, 1), 0.09)
+    added = np.cumsum(terms, 0, np.float32)[-1:]
+    assert abs(added.item() / 36 - 1) > 8 * U
+    np.testing.assert_allclose(JITTER.sum(terms, 0), added, rtol=2 * U)
+    for exact in (Rounding(None), NEAREST):
+        np.testing.assert_allclose(exact.sum(terms, 0), [[36]], rtol=1e-15)
+    double = Rounding(np.float64, jitters=1).sum(terms, 0).item()
+    assert 0 < abs(double / 36 - 1) < 1e-13
+
+
+def test_what_is_left_where_a_mean_of_squares_cancels_is_explained_by_its_terms_one_after_the_other() -> None:
+    """A variance as it is often pooled over frames, E[x x] - E[x] E[x], by an engine that adds term after term."""
+    function = parse_program("""function @f(%x: f32[batch 1, time 400, channel 1]) {
+        %m = reduce_mean(%x, axis = time) %s = square(%x) %e = reduce_mean(%s, axis = time)
+        %n = square(%m) %v = sub(%e, %n) return v = %v
+    }""").functions["f"]
+    x = np.where(np.arange(400) == 7, 0.31, 0.3).astype(np.float32)[None, :, None]
+
+    def variance(rounding: Rounding | None) -> float:
+        return float(evaluate(function, {"x": x}, lambda _: np.zeros(0), rounding=rounding)[0]["v"].item())
+
+    mean, square = (np.cumsum(each, dtype=np.float32)[-1] / np.float32(400) for each in (x, x * x))
+    engine, exact = float(square - mean * mean), variance(None)
+
+    def predicted(rounding: Rounding) -> Difference:
+        return Difference(error=abs(variance(rounding) / exact - 1))
+
+    assert abs(engine / exact - 1) > 0.05
+    assert within(Difference(error=abs(engine / exact - 1)), FP32, predicted)
+    assert not within(Difference(error=1000 * abs(engine / exact - 1)), FP32, predicted)

@@ -13,6 +13,7 @@ from mctc.ir.numpy_function import numpys
 from mctc.ir.op import FLOATS, Array, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.shape import laid_out
+from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.sign import weakest
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import Axis, Role, TensorType
@@ -47,7 +48,10 @@ class ReduceSum(Reduce):
 
     name = "reduce_sum"
     keeps = "whole"
-    function = numpys("sum")
+    rounds = True
+
+    def reference(self, x: Array, rounding: Rounding = EXACT) -> Sequence[Array]:
+        return (rounding.sum(x, self.position),)
 
 
 @declare
@@ -55,7 +59,10 @@ class ReduceMean(Reduce):
     """Mean along `axis`."""
 
     name = "reduce_mean"
-    function = numpys("mean")
+    rounds = True
+
+    def reference(self, x: Array, rounding: Rounding = EXACT) -> Sequence[Array]:
+        return (rounding.sum(x, self.position) / x.shape[self.position],)
 
 
 @declare
