@@ -41,7 +41,8 @@ def stream_audio(
     start_s: float = 0.0,
     duration_s: float | None = None,
 ) -> Iterator[Float32]:
-    """A recording in blocks [chunk_samples] of floats in [-1, 1]; the last block may be shorter.
+    """A recording in blocks [chunk_samples] of floats, full scale 1; the last block may be shorter. Lossy files, and
+    other rates, may go a little beyond.
 
     start_s, duration_s: the piece that is meant, to the end if None. What lies outside of it isn't read.
 

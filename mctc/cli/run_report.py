@@ -176,12 +176,18 @@ def pooled_lines(built: Built, audio: str, precision: str | None, found: Pooled)
         flat = array.ravel()
         told = " ".join(f"{number:.4g}" for number in flat[:FIRST])
         if name in found.scores and array.ndim == 1:
-            told = "best " + ", ".join(f"{entry} ({flat[entry]:.4g})" for entry in np.argsort(-flat)[:FIRST])
+            best = (int(entry) for entry in np.argsort(-flat)[:FIRST])
+            told = "best " + ", ".join(f"{_class(built, entry)} ({flat[entry]:.4g})" for entry in best)
         more = " ..." if flat.size > FIRST else ""
         shape = " x ".join(map(str, array.shape)) or "a number"
         spread = f", length {float(np.linalg.norm(flat)):.4g}" if array.ndim and name not in found.scores else ""
         text += wrap(f"{name} ({shape}{spread}): {told}{more}", 78, initial_indent="  ", subsequent_indent="    ")
     return text
+
+
+def _class(built: Built, entry: int) -> str:
+    """What a class of the vocabulary stands for, or its number where no token says."""
+    return ("" if built.tokens is None else printable(built.tokens.text([entry]))) or str(entry)
 
 
 def framed_record(built: Built, audio: str, precision: str | None, found: Framed) -> dict[str, Any]:

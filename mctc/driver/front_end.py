@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.driver.compiled import Compiled
 from mctc.driver.decoder import given
+from mctc.driver.names import SAMPLES
 from mctc.ir.domain import MASK
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mctc.audio.front_end import FrontEnd
 
 MEL, BINS = "mel", (80, 128)  # the name of an input of log-mel frames; how many bins they have where no section is
-SAMPLES = "samples"  # the name of an input of samples, some of them a frame
 METADATA = "mctc.audio"  # among the metadata of artifacts
 FIELDS = {"rate": "sample_rate", "low": "f_min", "high": "f_max"}  # what MelConfig calls settings of the section
 IN_SAMPLES = ("window", "hop", "shortest")  # settings in seconds, which MelConfig has in samples

@@ -8,6 +8,7 @@ from collections import Counter
 from mctc.driver.options import BuildError
 from mctc.ir.program import Function, Op
 
+SAMPLES = "samples"  # an input of samples, some of them a frame
 STATE_OUT = "_out"  # what the name of a state's new value ends with where states are inputs and outputs
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
 

@@ -75,10 +75,13 @@ def classes_of(program: Program) -> int:
         except MisfitError as error:
             if len(found) > 1:
                 raise BuildError(f"which vocabulary the tokens are of isn't said: {error.message}") from error
-    if len(found) != 1:
-        told = "no result" if not found else f"{len(found)} results of different sizes"
+    if not found:
         hint = "a result of classes has a vocabulary axis: `dim V: vocabulary = 30`"
-        raise BuildError(f"tokens are of one vocabulary, and {told} of {program.name} has one", hint=hint)
+        raise BuildError(f"tokens are of one vocabulary, and no result of {program.name} has one", hint=hint)
+    if len(found) > 1:
+        sizes = " and ".join(map(str, sorted(found)))
+        hint = "give only the result that is of tokens a vocabulary axis, and the others plain numbers"
+        raise BuildError(f"tokens are of one vocabulary, and {program.name} has those of {sizes} classes", hint=hint)
     return found.pop()
 
 

@@ -105,6 +105,10 @@ class BuiltFunction:
         """The ports that have an axis of `role`."""
         return [port for port in ports if port.type.find(role) is not None]
 
+    def over_time(self) -> list[BuiltPort]:
+        """The results that have frames: what is one of a whole utterance, such as a mean, goes on with no time."""
+        return [port for port in self.streaming(self.outputs, Role.TIME) if port.frames is not None]
+
 
 @dataclass(frozen=True)
 class WholeFunction:

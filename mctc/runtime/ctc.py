@@ -10,7 +10,7 @@ from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 def classifier(built: Built) -> tuple[BuiltFunction, BuiltPort]:
     """The function of frames that returns classes of each, and that result. Raises BuildError when there is none."""
     for function in built.functions.values():
-        for port in function.streaming(function.outputs, Role.TIME):
+        for port in function.over_time():
             if function.role is Role.TIME and port.type.find(Role.VOCABULARY) is not None:
                 return function, port
     raise BuildError(

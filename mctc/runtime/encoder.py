@@ -14,7 +14,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.op import Array
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.runtime.built import BuiltFunction, BuiltPort
-from mctc.runtime.fed import refuse_outside
+from mctc.runtime.fed import heard
 from mctc.runtime.step import Step
 from mctc.streaming.context import VALID
 
@@ -73,7 +73,7 @@ class Encoder:
         return -(-self._heard * (self.output.frames or 1) // self.chunk)
 
     def _call(self, mel: Frames, valid: int, exist: int | Fraction) -> Frames:
-        refuse_outside(self.input.spec, mel[:valid], self.input.domain)
+        mel = heard(self.input.spec, mel, valid, self.input.domain)
         silence = 0.0 if self.input.domain is None else self.input.domain.silence
         if silence and valid < len(mel):
             mel = np.concatenate([mel[:valid], np.full_like(mel[valid:], silence)])
@@ -113,7 +113,7 @@ def existing(function: BuiltFunction, exists: str | None, frames: int | Fraction
 
 
 def frames_output(function: BuiltFunction) -> BuiltPort:
-    found = function.streaming(function.outputs, Role.TIME)
+    found = function.over_time()
     if not found:
         raise BuildError(f"{function.name} returns no frames")
     return found[0]

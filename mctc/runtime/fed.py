@@ -10,9 +10,13 @@ import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.driver.manifest import NAME, read_manifest
+from mctc.driver.names import SAMPLES
 from mctc.driver.options import BuildError
 from mctc.ir.domain import Domain, Interval, described_as
 from mctc.ir.op import Array
+
+OVERSHOOT = 2.0
+"""Of full scale, 1: lossy codecs and changes of the rate bring no sample to. Larger ones have another scale."""
 
 
 class FedError(MctcError):
@@ -34,6 +38,16 @@ def refuse_outside(name: str, array: Array, domain: Domain | None) -> None:
     if place is not None:
         entry = array[place].item()
         raise FedError(f"input {name}: entry {list(place)} is {entry:g}, and the spec says: {domain}")
+
+
+def heard(name: str, frames: Array, exist: int, domain: Domain | None) -> Array:
+    """Frames of a recording, the first `exist` of which exist, as an input takes them: samples that the spec rules out
+    because a codec or another rate brought them a little beyond full scale are at full scale. Raises FedError."""
+    if name == SAMPLES and domain is not None:
+        beyond = ~domain.holds(frames) & (np.abs(frames) < OVERSHOOT)
+        frames = np.where(beyond, np.clip(frames, -1, 1), frames)
+    refuse_outside(name, frames[:exist], domain)
+    return frames
 
 
 def refuse_fed(artifact: Path, function: str, given: Mapping[str, Array]) -> None:

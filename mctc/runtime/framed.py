@@ -57,7 +57,7 @@ def framing(built: Built) -> BuiltFunction | None:
     function = None if audio is None else built.functions.get(audio["function"])
     if function is None or any(each.role is Role.LABEL for each in built.functions.values()):
         return None
-    outputs = function.streaming(function.outputs, Role.TIME)
+    outputs = function.over_time()
     classes = any(port.type.find(Role.VOCABULARY) is not None for port in outputs)
     return function if outputs and not classes else None
 
@@ -84,7 +84,7 @@ def frames_over(built: Built, audio: Path, precision: str | None = None, checkpo
         raise BuildError(f"{built.folder} has no function that hears and gives numbers over time")
     config, exists, once = front_end_of(built), built.exists(function.name), not built.lengths.streams
     packages = Packages(built, precision, lambda program: built.values(program, checkpoint))
-    first, *others = function.streaming(function.outputs, Role.TIME)
+    first, *others = function.over_time()
     given = [first, *(port for port in others if _has_channels_alone(port))]
     encoders = [
         Encoder(step, port, exists) for step, port in zip(shared(packages.step(function.name), len(given)), given)

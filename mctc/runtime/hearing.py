@@ -15,7 +15,7 @@ from mctc.ir.types import Role, TensorType
 from mctc.objectives.taken import Result, named_for, taken
 from mctc.runtime.built import BuiltFunction, BuiltPort
 from mctc.runtime.encoder import Encoder, Frames, existing, frames_output, to_port
-from mctc.runtime.fed import refuse_outside
+from mctc.runtime.fed import heard
 from mctc.runtime.step import Step
 
 AMONG = ("frame", "row")  # what an input is given where frames stand among the labels
@@ -49,7 +49,7 @@ class Whole:
 
     def hear(self, mel: Frames, frames: int | Fraction) -> tuple[dict[str, Array], list[Frames]]:
         """Raises FedError for frames that the spec rules out."""
-        refuse_outside(self.mel.spec, mel, self.mel.domain)
+        mel = heard(self.mel.spec, mel, len(mel), self.mel.domain)
         told = existing(self.encoder.function, self.exists, frames)
         memory = self.encoder({self.mel.spec: to_port(mel, self.mel), **told})
         made = _Made(self.encoder.function, memory)

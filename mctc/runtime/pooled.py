@@ -14,7 +14,7 @@ from mctc.ir.types import Role
 from mctc.records import dataclass
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 from mctc.runtime.encoder import existing, frames_input, to_port
-from mctc.runtime.fed import refuse_outside
+from mctc.runtime.fed import heard
 from mctc.runtime.speech import chunks_of
 from mctc.runtime.step import Packages
 from mctc.runtime.stream import front_end_of
@@ -33,12 +33,12 @@ class Pooled:
 
 
 def pooling(built: Built) -> BuiltFunction | None:
-    """The function that hears a whole utterance and returns nothing with time; None where there is none."""
+    """The function that hears a whole utterance and returns no frames; None where there is none."""
     audio = built.manifest["audio"]
     function = None if audio is None else built.functions.get(audio["function"])
     if function is None or built.manifest["functions"][function.name]["streams"]:
         return None
-    return None if function.streaming(function.outputs, Role.TIME) else function
+    return None if function.over_time() else function
 
 
 def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Path | None = None) -> Pooled:
@@ -56,11 +56,11 @@ def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Pa
         raise BuildError(f"{function.name} takes more than log-mel frames, so a recording alone can't be fed to it")
     step = Packages(built, precision, lambda program: built.values(program, checkpoint)).step(function.name)
     started = perf_counter()
-    heard = list(chunks_of(config, audio, port.frames or 1, once=True))
-    if not heard:
+    parts = list(chunks_of(config, audio, port.frames or 1, once=True))
+    if not parts:
         raise BuildError(f"{audio} holds no frame of audio")
-    (chunk, frames), coded = heard[0], perf_counter()
-    refuse_outside(port.spec, chunk[:frames], port.domain)
+    (chunk, frames), coded = parts[0], perf_counter()
+    chunk = heard(port.spec, chunk, frames, port.domain)
     results = step({port.spec: to_port(chunk, port), **existing(function, exists, frames)})
     done, seconds = perf_counter(), frames * config.hop / config.sample_rate
     shown = {each.spec: _shown(built, function, each, results[each.spec]) for each in function.outputs}

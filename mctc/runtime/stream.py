@@ -13,6 +13,7 @@ from mctc.audio.front_end import FrontEnd, existing_frames, frames_of, streaming
 from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
+from mctc.driver.names import SAMPLES
 from mctc.driver.options import BuildError
 from mctc.records import dataclass
 from mctc.runtime.built import Built
@@ -160,7 +161,7 @@ def front_end_of(built: Built) -> FrontEnd:
 
 def _missing(built: Built) -> str:
     """What the spec lacks of what a recording is fed to."""
-    if any(port.spec == "samples" for function in built.functions.values() for port in function.inputs):
+    if any(port.spec == SAMPLES for function in built.functions.values() for port in function.inputs):
         return "the input `samples` is fed where the spec says at which rate: `audio { rate = 16 kHz }`"
     return (
         "an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio; others are what "

@@ -148,6 +148,14 @@ def test_a_section_that_does_not_fit_the_vocabulary_is_located(spec: Path) -> No
     assert (code, told) == ("MCT0156", "tokens are of one vocabulary, and no result of says has one")
 
 
+def test_tokens_of_several_vocabularies_are_refused(spec: Path) -> None:
+    two = {"-> logits: f32[B, T, V] { return linear(mel, V) as head }": "-> (logits: f32[B, T, V], who: f32[B, T, W]) {"
+           " return linear(mel, V) as head, linear(mel, W) as other }", "dim V": "dim W: vocabulary = 5\n    dim V",
+           "train { objective = ctc(blank = 0) }": ""}  # fmt: skip
+    code, told, _ = refused(spec, LETTERS, **two)
+    assert (code, told) == ("MCT0156", "tokens are of one vocabulary, and says has those of 5 and 29 classes")
+
+
 def test_a_file_of_the_build_at_fault_is_named(spec: Path, tmp_path: Path) -> None:
     (tmp_path / "two.txt").write_text("a\nb\n")
     with pytest.raises(TokensError, match=r"two\.txt: there are 2 tokens"):

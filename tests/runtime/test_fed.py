@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.cli.main import run
 from mctc.driver import BuildOptions, build
+from mctc.ir.domain import Interval
 from mctc.runtime.arrays import run_arrays
 from mctc.runtime.built import open_built
-from mctc.runtime.fed import FedError
+from mctc.runtime.fed import FedError, heard
 from mctc.runtime.speech import transcribe
 
 SPEC = """
@@ -116,3 +118,40 @@ model loud(characters = 4) {
     assert transcribe(open_built(tmp_path / "build1000"), speech).audio_s > 2
     with pytest.raises(FedError, match=r"input mel: entry \[0, 0\] is .*, and the spec says: in \[-1000, -100\]"):
         transcribe(open_built(tmp_path / "build-100"), speech)
+
+
+SAMPLES = Interval(-1, 1)
+
+
+def test_samples_that_a_codec_or_another_rate_brought_beyond_full_scale_are_at_full_scale() -> None:
+    frames = np.array([[0.5, 1.14], [-1.2, -1.0], [0.0, 9.0]], np.float32)
+    taken = heard("samples", frames, 2, SAMPLES)
+    np.testing.assert_array_equal(taken[:2], np.array([[0.5, 1], [-1, -1]], np.float32))
+    assert taken.dtype == np.float32
+    assert frames[0, 1] == np.float32(1.14)
+    with pytest.raises(FedError, match=r"input samples: entry \[2, 1\] is 9, and the spec says: in \[-1, 1\]"):
+        heard("samples", frames, 3, SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"), [("mel", SAMPLES), ("samples", Interval(-0.5, 0.5)), ("samples", Interval(2, 3))]
+)
+def test_what_is_no_overshoot_of_samples_stays_refused(name: str, domain: Interval) -> None:
+    with pytest.raises(FedError, match=rf"input {name}: entry \[0, 0\]"):
+        heard(name, np.array([[1.2, 0.7]], np.float32), 1, domain)
+
+
+def test_what_a_spec_allows_stays_as_it_is() -> None:
+    frames = np.array([[1.2, -1.9]], np.float32)
+    for domain in (None, Interval(-2, 2)):
+        np.testing.assert_array_equal(heard("samples", frames, 1, domain), frames)
+
+
+def test_a_loud_recording_at_another_rate_runs_through_a_model_of_samples(tmp_path: Path, root: Path) -> None:
+    import soundfile
+
+    folder = build(root / "spec/denoiser.mct", tmp_path / "denoiser").folder
+    square = np.sign(np.sin(2 * np.pi * 220 * np.arange(22_050) / 44_100)) * 0.999
+    soundfile.write(tmp_path / "loud.wav", square, 44_100)
+    assert run(["run", str(folder), str(tmp_path / "loud.wav"), "--output", str(tmp_path / "clean.wav")]) == 0
+    assert soundfile.info(str(tmp_path / "clean.wav")).frames == 8000

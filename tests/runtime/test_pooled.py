@@ -77,6 +77,39 @@ def test_run_prints_them(built: Path, speech: Path, capsys: pytest.CaptureFixtur
     }  # fmt: skip
 
 
+HEADS = """
+model feels(width = 6) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim E: vocabulary = 3
+    component hears(samples: f32[B, T, 160] in [-1, 1]) -> (emotion: f32[B, 1, E], arousal: f32[B, 1, 1]) {
+        mean = reduce_mean(tanh(linear(samples, width)), "time")
+        return softmax(linear(mean, E) as emotions), sigmoid(linear(mean, 1) as arousal)
+    }
+    audio { rate = 16 kHz }
+    utterance { length = 2 s }
+    tokens { letters = ["calm", "glad", "shy"] }
+}
+"""
+
+
+def test_one_frame_of_an_utterance_is_a_result_without_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No search reads it, and no result is dropped: a class 0 would be the blank of one."""
+    import soundfile
+
+    (tmp_path / "feels.mct").write_text(HEADS)
+    folder = build(tmp_path / "feels.mct", tmp_path / "out").folder
+    soundfile.write(tmp_path / "odd.wav", 0.1 * np.sin(np.arange(16_123)), 16_000)
+    found = pool(open_built(folder), tmp_path / "odd.wav", "fp32")
+    assert {name: array.shape for name, array in found.results.items()} == {"emotion": (3,), "arousal": ()}
+    assert found.results["emotion"].sum() == pytest.approx(1)
+    assert run(["run", str(folder), str(tmp_path / "odd.wav")]) == 0
+    told = capsys.readouterr().out
+    best = ("calm", "glad", "shy")[int(found.results["emotion"].argmax())]
+    assert f"emotion (3): best {best} (" in told
+    assert "arousal (a number): " in told
+
+
 def test_a_recording_that_is_longer_than_the_utterance_is_refused(built: Path, tmp_path: Path) -> None:
     import soundfile
 
