@@ -120,7 +120,7 @@ def _chunks(built: Built) -> list[Json]:
 
 
 def _timed(function: BuiltFunction) -> bool:
-    return bool(function.streaming(function.outputs, Role.TIME))
+    return bool(function.over_time())
 
 
 def _decoder(built: Built, decoder: BuiltFunction) -> Json:
