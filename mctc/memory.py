@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-LARGE = 1 << 25
-"""Numbers of an array before whose like memory is given back: 128 MB in fp32, more than the scores of an attention."""
+LARGE = 3 << 24
+"""Numbers of an array before whose like memory is given back: 192 MB in fp32, more than the scores of an attention or a
+table of fifty thousand words."""
 
 
 def give_back() -> None:

@@ -18,6 +18,7 @@ from mctc.records import dataclass
 
 LEVELS = {"int8": 127, "int4": 7}
 SMALLEST = 2.0**-24  # of fp16's numbers above 0: with a scale below it, codes would be steps of it
+BLOCK = 1 << 17  # numbers that are quantised at a time
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
 
@@ -131,16 +132,29 @@ def _check_finite(half: Array) -> None:
 
 
 def _scaled(array: Array, scheme: str, axis: int) -> Scaled:
-    levels = LEVELS[scheme]
-    axes = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None
+    """Some output channels at a time where each lies in one piece, as many as a processor's cache holds."""
+    bits, levels = (8 if scheme == "int8" else 4), LEVELS[scheme]
+    if axis or array.ndim < 2 or array.size <= BLOCK:
+        others = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None
+        steps, scale = _coded(array, levels, others)
+        return Scaled(bits, steps.astype(np.int8), scale)
+    codes, scales, step = np.empty(array.shape, np.int8), [], max(1, BLOCK * len(array) // array.size)
+    for begin in range(0, len(array), step):
+        part = slice(begin, begin + step)
+        codes[part], scale = _coded(array[part], levels, tuple(range(1, array.ndim)))
+        scales.append(scale)
+    return Scaled(bits, codes, np.concatenate(scales))
+
+
+def _coded(array: Array, levels: int, axes: tuple[int, ...] | None) -> tuple[Array, Array]:
+    """Whole numbers in float32, and the scales that they are steps of."""
     largest, least = (extreme(array, axis=axes, keepdims=True, initial=0.0) for extreme in (np.max, np.min))
     peak = np.maximum(largest, -least)
     _check_finite(_half(peak))
     scale = np.maximum((peak / levels).astype(np.float16), np.float16(SMALLEST))
     scale = np.where(peak == 0, np.float16(1), scale)
-    steps = array / scale.astype(np.float32)  # the one copy of a tensor that may be most of a model
-    codes = np.clip(np.rint(steps, out=steps), -levels, levels, out=steps).astype(np.int8)
-    return Scaled(8 if scheme == "int8" else 4, codes, scale)
+    steps = array / scale.astype(np.float32)
+    return np.clip(np.rint(steps, out=steps), -levels, levels, out=steps), scale
 
 
 def _palette(half: Array, bits: int, groups: int, axis: int) -> Palette:

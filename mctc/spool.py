@@ -1,19 +1,21 @@
 """Stored tensors of a large model in a file without a name, so that each is drawn and quantised once.
 
-A build asks for every tensor when it writes the artifact and again in every call of the read-back. Held in memory they
-are the model; drawn or read anew, each costs several times what reading its stored bytes does. The file is gone with
-the process, however that ends.
+A build asks for every tensor when it writes the artifact and again in the read-back. Held in memory they are the model;
+drawn or read anew, each costs several times what reading its stored bytes does. What lies in an artifact as it is in
+memory is left there. The file is gone with the process, however that ends.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from io import RawIOBase
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mctc.fingerprint import fingerprint
 from mctc.ir.op import Array
 from mctc.records import dataclass
 
@@ -25,12 +27,17 @@ SMALL = 1 << 16  # bytes that are held as they are
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the numbers of a tensor lie. rest: what belongs to them of a compressed one, its codes empty."""
+    """Where the numbers of a tensor lie. rest: what belongs to them of a compressed one, its codes empty.
+
+    path: of the file of somebody else that they lie in; fingerprint: of the numbers that were put there.
+    """
 
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     rest: Quantized | None
+    path: Path | None = None
+    fingerprint: bytes | None = None
 
 
 class Spool:
@@ -40,18 +47,26 @@ class Spool:
         """The file lies on the disk that `folder` is on. Raises OSError where none can be made."""
         self._file = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 — open as long as this is
         self._end = 0
+        self._others: dict[Path, RawIOBase] = {}
         self._places: dict[str, _Place | Array | Quantized] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def put(self, name: str, stored: Array | Quantized) -> None:
-        """Keeps a tensor; does without where the disk is full, and `name` is not in it then."""
-        numbers = stored if isinstance(stored, np.ndarray) else stored.codes
+    def put(self, name: str, stored: Array | Quantized, lies: tuple[Path, int] | None = None) -> None:
+        """Keeps a tensor; does without where the disk is full, and `name` is not in it then.
+
+        lies: a file in which the same numbers lie already, and the byte that they begin with. They are left there, as
+        long as that is what is found.
+        """
+        numbers, rest = _parts(stored)
         if numbers.nbytes <= SMALL:
             self._places[name] = stored
             return
-        rest = None if isinstance(stored, np.ndarray) else replace(stored, codes=np.empty(0, numbers.dtype))
+        if lies is not None:
+            path, offset = lies
+            self._places[name] = _Place(offset, numbers.shape, numbers.dtype, rest, path, fingerprint(numbers))
+            return
         try:
             self._file.seek(self._end)
             left = np.ascontiguousarray(numbers).data.cast("B")
@@ -62,17 +77,51 @@ class Spool:
         self._places[name] = _Place(self._end, numbers.shape, numbers.dtype, rest)
         self._end += numbers.nbytes
 
-    def get(self, name: str) -> Array | Quantized:
-        """Raises OSError where the file can't be read."""
-        place = self._places[name]
+    def fingerprint(self, name: str) -> bytes | None:
+        """Of the numbers of a tensor that lie in another file, and are not compressed; None of others."""
+        place = self._places.get(name)
+        return place.fingerprint if isinstance(place, _Place) and place.rest is None else None
+
+    def get(self, name: str) -> Array | Quantized | None:
+        """A tensor; None for one that isn't there, or not any more. Raises OSError where the own file can't be read."""
+        place = self._places.get(name)
         if not isinstance(place, _Place):
             return place
         numbers: Array = np.empty(place.shape, place.dtype)
-        self._file.seek(place.offset)
-        left = numbers.data.cast("B")
-        while left:
-            read = self._file.readinto(left)
-            if not read:
+        if place.path is None:
+            if not _read(self._file, place.offset, numbers):
                 raise OSError(f"the spool of stored tensors ends inside of {name}")
-            left = left[read:]
+        elif not self._found(place.path, place, numbers):
+            del self._places[name]
+            return None
         return numbers if place.rest is None else replace(place.rest, codes=numbers)
+
+    def _found(self, path: Path, place: _Place, numbers: Array) -> bool:
+        """Whether another file holds what was put there."""
+        try:
+            if path not in self._others:
+                self._others[path] = path.open("rb", buffering=0)
+            if not _read(self._others[path], place.offset, numbers):
+                return False
+        except OSError:
+            return False
+        return fingerprint(numbers) == place.fingerprint
+
+
+def _parts(stored: Array | Quantized) -> tuple[Array, Quantized | None]:
+    """The numbers of a tensor, and what belongs to them of a compressed one."""
+    if isinstance(stored, np.ndarray):
+        return stored, None
+    return stored.codes, replace(stored, codes=np.empty(0, stored.codes.dtype))
+
+
+def _read(file: RawIOBase, offset: int, numbers: Array) -> bool:
+    """Fills an array with the bytes of a file. Whether it has so many."""
+    file.seek(offset)
+    left = numbers.data.cast("B")
+    while left:
+        read = file.readinto(left)
+        if not read:
+            return False
+        left = left[read:]
+    return True

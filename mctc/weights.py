@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 LARGEST, LEAST = 65504.0, 2.0**-24  # of fp16, above zero
 COPIES = 4  # of all parameters in fp32: the spool's, and what artifacts of steps, of whole utterances and for apps hold
 LISTED = 5  # problems of a kind
+KEPT = "@"  # before the name of a source among the names of parameters
 
 
 class Weights:
@@ -56,6 +57,7 @@ class Weights:
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
         self._spool: Spool | None = None
         self._beside: Path | None = None  # the folder on whose disk it lies
+        self._again: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, program: Program, path: Path, cache: bool = False, *, calibrated: bool = True) -> Weights:
@@ -108,15 +110,16 @@ class Weights:
         """The same checkpoint for a program whose parameters have these names and other values."""
         other = copy(self)
         other._cache = None if self._cache is None else {}
-        other.spool(self._beside)
+        other.spool(self._beside, self._again)
         return other
 
-    def spool(self, folder: Path | None) -> None:
+    def spool(self, folder: Path | None, again: Collection[str] = ()) -> None:
         """Keeps what is `stored` of a large model in a file on the disk of `folder`, until this is called with None.
 
+        again: sources that will be asked for in fp16 later, or by several parameters; what is drawn of them is kept so.
         Does without where the disk has so little room that the file could take it from the artifacts.
         """
-        self._spool, self._beside = None, folder
+        self._spool, self._beside, self._again = None, folder, frozenset(again)
         if folder is not None and self._cache is None:
             held = sum(type_.size for type_, _ in self.sources.values()) * np.dtype(np.float32).itemsize
             with suppress(OSError):
@@ -150,12 +153,24 @@ class Weights:
 
         Raises WeightsError for a tensor that is all zeros in that form, and none before.
         """
-        if self._spool is not None and parameter.name in self._spool:
-            return self._spool.get(parameter.name)
-        stored: Array | Quantized = self._kept(parameter, "stored", lambda: self._store(parameter))
-        if self._spool is not None:
-            self._spool.put(parameter.name, stored)
-        return stored
+        found = self.to_write(parameter)
+        self.keep(parameter, found)
+        return found
+
+    def to_write(self, parameter: Parameter) -> Array | Quantized:
+        """The same for who says then, by `keep`, where it lies."""
+        found = None if self._spool is None else self._spool.get(parameter.name)
+        return self._kept(parameter, "stored", lambda: self._store(parameter)) if found is None else found
+
+    def keep(self, parameter: Parameter, stored: Array | Quantized, lies: tuple[Path, int] | None = None) -> None:
+        """Keeps what is stored on the disk. lies: a file that has its numbers or codes as they are, and the byte that
+        they begin with."""
+        if self._spool is not None and parameter.name not in self._spool:
+            self._spool.put(parameter.name, stored, lies)
+
+    def fingerprint(self, parameter: Parameter) -> bytes | None:
+        """Of the numbers that are stored (`mctc.fingerprint`), where they are and it is known."""
+        return None if self._spool is None else self._spool.fingerprint(parameter.name)
 
     def _store(self, parameter: Parameter) -> Array | Quantized:
         if parameter.quantization is None and not parameter.wide and self._cache is None and _moves(parameter.recipe):
@@ -201,11 +216,16 @@ class Weights:
         if self._checkpoint is not None and source.name not in self.uncalibrated:
             return _in(dtype, self._checkpoint.read(source.name).reshape(source.type.shape))
         kind = np.float16 if dtype is np.float16 else np.float32
+        kept = KEPT + source.name
         if (source.name, kind) not in self._drawn:
             self.release()  # before the next one takes its place in memory
+            if kind is np.float16 and self._spool is not None and (found := self._spool.get(kept)) is not None:
+                return np.asarray(found)
             type_, rule = self.sources[source.name]
             drawn = self._drawn[source.name, kind] = initialise(source.name, type_, rule, self.seed, kind)
             drawn.flags.writeable = False
+            if self._spool is not None and source.name in self._again:
+                self._spool.put(kept, _in(np.float16, drawn))
         return _in(dtype, self._drawn[source.name, kind])
 
     def place(self, name: str) -> tuple[Path, int] | None:

@@ -103,3 +103,19 @@ def test_it_is_the_same_every_time() -> None:
 def test_what_cannot_be_quantised_is_refused(weight: np.ndarray, how: Quantization, match: str) -> None:
     with pytest.raises(QuantizeError, match=match):
         quantize(weight, how)
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int4"])
+@pytest.mark.parametrize("shape", [(70, 30), (70, 5, 3, 2), (3, 700)])
+def test_codes_are_the_same_however_many_channels_are_quantised_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, shape: tuple[int, ...]
+) -> None:
+    array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    array[1] = 0
+    how = Quantization(scheme, {"int8": 8, "int4": 4}[scheme])
+    whole = quantize(array, how)
+    monkeypatch.setattr("mctc.quantize.BLOCK", 250)
+    parts = quantize(array, how)
+    for one, other in zip(whole.parts, parts.parts, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)

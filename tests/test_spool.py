@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.driver.tables import asked_again
+from mctc.fingerprint import fingerprint
 from mctc.initializers import initialise
-from mctc.ir.program import Quantization
+from mctc.ir.program import Quantization, Source
 from mctc.ir.text import parse_program
 from mctc.quantize import Palette, Scaled, quantize
 from mctc.spool import SMALL, Spool
@@ -64,6 +66,36 @@ def test_a_full_disk_is_done_without(tmp_path: Path) -> None:
     assert DRAWN.nbytes > SMALL >= DRAWN[:1].nbytes
 
 
+@pytest.mark.parametrize("how", [None, Quantization("int8", 8)], ids=["fp16", "int8"])
+def test_what_lies_in_another_file_is_left_there(tmp_path: Path, how: Quantization | None) -> None:
+    stored = DRAWN.astype(np.float16) if how is None else quantize(DRAWN, how)
+    numbers = stored if isinstance(stored, np.ndarray) else stored.codes
+    other = tmp_path / "weights.bin"
+    other.write_bytes(b"before" + numbers.tobytes())
+    spool = Spool(tmp_path)
+    spool.put("a", stored, (other, 6))
+    assert spool._end == 0
+    assert (spool.fingerprint("a") == fingerprint(numbers)) is (how is None)
+    found = spool.get("a")
+    assert found is not None
+    np.testing.assert_array_equal(found if isinstance(found, np.ndarray) else found.codes, numbers)
+    assert how is None or np.array_equal(found.scale, stored.scale)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("now", [None, "cut", "changed"])
+def test_what_is_not_found_in_another_file_is_not_there(tmp_path: Path, now: str | None) -> None:
+    other, data = tmp_path / "weights.bin", bytearray(DRAWN.tobytes())
+    data[-1] ^= now == "changed"
+    if now is not None:
+        other.write_bytes(data[: -1 if now == "cut" else None])
+    spool = Spool(tmp_path)
+    spool.put("a", DRAWN, (other, 0))
+    assert "a" in spool
+    assert spool.get("a") is None
+    assert "a" not in spool
+    assert spool.fingerprint("a") is None
+
+
 MODEL = """
 program @m {
     source @w: f32[300, 500] = normal(std = 0.5)
@@ -109,3 +141,40 @@ def test_a_large_model_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     other.release()
     other.deployed(parameter)
     assert len(drawn) == 3, "another program's parameters are other values"
+
+
+def test_a_source_that_is_asked_for_again_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse_program(
+        """program @m {
+            source @w: f32[300, 500] = normal(std = 0.5)
+            source @v: f32[300, 500] = normal(std = 0.5)
+            param @codes = reshape(@w, axes = [["plain", 300], ["plain", 500]]): f32[300, 500] as int8(bits = 8)
+            param @v
+        }"""
+    )
+    drawn: list[str] = []
+    monkeypatch.setattr("mctc.weights.initialise", lambda name, *rest: drawn.append(name) or initialise(name, *rest))
+    weights = Weights(program.sources)
+    weights.spool(tmp_path, asked_again(program, "w"))
+    for parameter in program.parameters.values():
+        weights.stored(parameter)
+    rows = weights.source(Source("w", program.sources["w"][0]), np.float16)
+    assert drawn == ["w", "v"]
+    np.testing.assert_array_equal(rows, initialise("w", *program.sources["w"], 0).astype(np.float16))
+
+
+def test_sources_that_several_parameters_hold_are_asked_for_again() -> None:
+    program = parse_program(
+        """program @m {
+            source @a: f32[4, 6] = zeros()
+            source @b: f32[4, 6] = zeros()
+            source @c: f32[4, 6] = zeros()
+            param @one = pad(@a, axis = 0, after = 1): f32[5, 6]
+            param @other = transpose(@a, order = [1, 0]): f32[6, 4]
+            param @low = slice(@b, axis = 0, end = 2): f32[2, 6]
+            param @high = slice(@b, axis = 0, begin = 2): f32[2, 6]
+            param @c
+        }"""
+    )
+    assert asked_again(program, None) == {"a"}
+    assert asked_again(program, "c") == {"a", "c"}

@@ -81,9 +81,9 @@ def write_rows(found: Given, program: Program, weights: Weights, folder: Path) -
         return
     source = Source(found.table, program.sources[found.table][0])
     wide = any(each.wide and source in leaves(each.recipe) for each in program.parameters.values())
-    rows = weights.source(source)[: found.classes]
+    rows = weights.source(source, np.float32 if wide else np.float16)[: found.classes]
     (folder / FOLDER).mkdir(exist_ok=True)
-    np.save(folder / found.file, rows.astype(np.float32 if wide else np.float16))
+    np.save(folder / found.file, rows)
     weights.release()
 
 

@@ -29,6 +29,7 @@ from mctc.driver.options import BuildError, BuildOptions, OptionError
 from mctc.driver.refusal import refuse as refuse_program
 from mctc.driver.returned import returned_by
 from mctc.driver.sources import digest, source_record, texts, write_sources
+from mctc.driver.tables import asked_again
 from mctc.driver.target import Agreement, Target, Written, compile_for, compile_whole_for, target_named
 from mctc.driver.tokens import tokens_of
 from mctc.ir.islands import computes_wide
@@ -132,7 +133,8 @@ def write_build(
         **({} if tokens is None else {METADATA: as_json(tokens)}),
     }
     with replaced(out, force=options.force) as folder:
-        weights.spool(folder)
+        decoder = given(compiled.whole)
+        weights.spool(folder, asked_again(program, decoder.table))
         told(f"writing for {options.target}")
         written = returned_by(target, "write", target.write(compiled, weights, folder, options, metadata))
         if missing := program.functions.keys() - written.interfaces.keys():
@@ -143,7 +145,7 @@ def write_build(
         write_sources(read, folder)
         if tokens is not None:
             write_tokens(tokens, folder)
-        write_rows(given(compiled.whole), program, weights, folder)
+        write_rows(decoder, program, weights, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.reference, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))

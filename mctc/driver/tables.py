@@ -13,6 +13,7 @@ from mctc.ir.lookups import Lookup, lookups, wide_rows
 from mctc.ir.op import Array
 from mctc.ir.ops.linear import looked_up
 from mctc.ir.program import Function, Program, Value
+from mctc.ir.recipes import leaves
 from mctc.ir.types import Role
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ def write_tables(program: Program, weights: Weights, folder: Path) -> None:
         kind = np.float32 if lookup.rows in wide else np.float16
         np.save(folder / file_of(lookup), table[:ids].astype(kind, copy=False))
         weights.release()
+
+
+def asked_again(program: Program, rows: str | None) -> set[str]:
+    """The sources that a build asks for more than once, far apart: `rows`, whose rows a decoder takes, and those of
+    which several parameters hold every number."""
+    holders: dict[str, int] = {}
+    for parameter in program.parameters.values():
+        for source in set(leaves(parameter.recipe)):
+            if parameter.type.size >= source.type.size:
+                holders[source.name] = holders.get(source.name, 0) + 1
+    return {name for name, count in holders.items() if count > 1 or name == rows}
 
 
 def given_rows(function: Function, inputs: Mapping[str, Array], value: Callable[[str], Array]) -> dict[str, Array]:

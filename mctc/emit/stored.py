@@ -18,10 +18,13 @@ from mctc.weights import Weights
 INLINE = 10  # arrays of fewer entries are written in the program, as coremltools does
 
 
-def stored(weights: Weights, parameter: Parameter, raises: type[MctcError]) -> Array | Quantized:
-    """A parameter as artifacts store it: fp16 or compressed. Raises `raises` where it can't be stored so."""
+def stored(weights: Weights, parameter: Parameter, raises: type[MctcError], *, keeps: bool = True) -> Array | Quantized:
+    """A parameter as artifacts store it: fp16 or compressed. Raises `raises` where it can't be stored so.
+
+    keeps: False for who tells `weights` where it lies then.
+    """
     try:
-        found = weights.stored(parameter)
+        found = weights.stored(parameter) if keeps else weights.to_write(parameter)
     except QuantizeError as error:
         raise raises(f"parameter {parameter.name} can't be quantised: {error}", hint=error.hint) from error
     if isinstance(found, np.ndarray):

@@ -79,7 +79,8 @@ def evaluate(
         environment = {value: array if value in held else rounding(array) for value, array in environment.items()}
     ordered = in_order(function.ops)
     same = {} if watch is None else watch.same
-    last_use = _last_uses(function, ordered, same)
+    read = _read(function, same)
+    last_use = _last_uses(function, ordered, same, read)
     run = _Run(parameter, dtype, rounding, bound, tables(function))
     for index, item in enumerate(ordered):
         if watch and not isinstance(item, Loop):
@@ -89,7 +90,7 @@ def evaluate(
                 environment.update(zip(op.results, results))
                 if observe:
                     observe(op, results)
-        elif watch and same[item].result in environment:
+        elif watch and not read.isdisjoint(item.results) and same[item].result in environment:
             given = watch.instead(item, [environment[value] for value in same[item].results])
             environment.update(zip(item.results, given))
         if watch and not isinstance(item, Loop):
@@ -220,14 +221,18 @@ def tables(function: Function) -> set[Value]:
     }
 
 
-def _last_uses(function: Function, ordered: Sequence[Op | Loop], same: Mapping[Op, Op]) -> dict[int, list[Value]]:
+def _read(function: Function, same: Mapping[Op, Op]) -> set[Value]:
+    """Values that leave the function or that an op takes which is computed; without `same` nobody asks."""
+    if not same:
+        return set()
+    return {*function.outputs, *(value for op in function.ops if op not in same for value in op.present())}
+
+
+def _last_uses(
+    function: Function, ordered: Sequence[Op | Loop], same: Mapping[Op, Op], read: set[Value]
+) -> dict[int, list[Value]]:
     """Values by the position behind which nobody reads them. Of an op that another's results stand for, these are read
     where anybody reads its own, and its operands are not."""
-    read = (
-        {*function.outputs, *(value for op in function.ops if op not in same for value in op.present())}
-        if same
-        else set()
-    )
     last: dict[Value, int] = {}
     for index, item in enumerate(ordered):
         for op in (*item.states, *item.ops, item.close) if isinstance(item, Loop) else (item,):

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,9 +123,14 @@ def array_text(value: ArrayLike, dtype: DType) -> str:
         return _entries(array) + kept
     if array.size and raw == raw[: array.itemsize] * array.size and not nameless:
         return f"splat {_entries(array.flat[0])}{kept}"
+    return _bytes_text(raw) + kept
+
+
+@lru_cache(maxsize=16)  # functions share tables of positions and masks, and two programs of a build hold the same ones
+def _bytes_text(raw: bytes) -> str:
     packed = zlib.compress(raw, 9)
     word, data = ("packed", packed) if len(packed) < len(raw) else ("bytes", raw)
-    return f'{word} "{base64.b64encode(data).decode()}"{kept}'
+    return f'{word} "{base64.b64encode(data).decode()}"'
 
 
 def _entries(array: Array) -> str:

@@ -27,11 +27,12 @@ def kept(program: Program, value: ParameterValue) -> ParameterValue:
 
 class Deployed:
     """Values in float32 as a package stores them; each is computed once, or of a large model held as long as the values
-    that were asked for since are no more than `LAST` numbers."""
+    that were asked for since are, with a function's states, no more than `LAST` numbers."""
 
     def __init__(self, program: Program, weights: Weights) -> None:
         self.program, self.weights = program, weights
-        self._most = KEPT if is_small(program) else LAST
+        states = [sum(state.value.type.size for state in each.states) for each in program.functions.values()]
+        self._most = KEPT if is_small(program) else LAST - max(states, default=0)
         self._held: dict[str, Array] = {}  # the one that was asked for last at the end
         self._numbers = 0
 

@@ -59,6 +59,11 @@ class WeightFile:
         self.count += 1
         return offset
 
+    @staticmethod
+    def place(offset: int) -> int:
+        """The byte that the data of the record at `offset` begin with."""
+        return offset + _ALIGNMENT
+
     def _align(self) -> int:
         """Moves to the next boundary and returns it."""
         place = self._file.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from mctc.quantize import Palette, Quantized
 from mctc.records import dataclass
 from mctc.targets.ane.errors import EmitError
 from mctc.weights import Weights
+
+AS_IN_MEMORY = frozenset({"fp16", "fp32", "int8", "uint8"})
+"""Types whose elements lie in a weight file as in an array."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ class Store:
     def parameter(self, parameter: Parameter) -> Stored:
         """The stored form of a parameter; functions that share it share the tensor. Raises EmitError."""
         if parameter.name not in self._parameters:
-            found = stored(self.weights, parameter, EmitError)
+            found = stored(self.weights, parameter, EmitError, keeps=False)
             kept = self._plain(found) if isinstance(found, np.ndarray) else self._compressed(found)
             self._parameters[parameter.name] = kept
+            self.weights.keep(parameter, found, self._lies(kept))
         return self._parameters[parameter.name]
 
     def constant(self, array: Array, what: str, wide: bool = False) -> Plain:
@@ -84,6 +89,13 @@ class Store:
         if key not in self._constants:
             self._constants[key] = self._plain(array)
         return self._constants[key]
+
+    def _lies(self, kept: Stored) -> tuple[Path, int] | None:
+        """Where the numbers or codes lie that were just written; None of what is packed or small."""
+        blob = kept.operands[0][1] if isinstance(kept, Compressed) else kept.value
+        if not isinstance(blob, Blob) or blob.dtype not in AS_IN_MEMORY:
+            return None
+        return self.file.path, self.file.place(blob.offset)
 
     def _plain(self, array: Array) -> Plain:
         dtype = "fp32" if array.dtype == np.float32 else "fp16"

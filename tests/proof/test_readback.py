@@ -17,6 +17,7 @@ from mctc.ir.op import Array, Op
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
 from mctc.ir.value import Value
+from mctc.numerics.parameters import Deployed
 from mctc.proof import readback
 from mctc.proof.readback import ITEMS, Readback
 from mctc.weights import Weights
@@ -199,7 +200,8 @@ GROWING = """function @f(%x: f32[batch 1, time 4, channel 3]) {{
 def test_op_by_op_a_state_is_handed_on_in_fp16_where_that_holds_it(factor: float, dtype: type, tmp_path: Path) -> None:
     program = parse_program(GROWING.format(factor=factor))
     asked = Readback(tmp_path, lambda _: Engine(program, nothing), "fp32")
-    function = readback._Function(asked, program.functions["f"], program, Weights(program.sources), "f.bin", _none)
+    values = Deployed(program, Weights(program.sources))
+    function = readback._Function(asked, program.functions["f"], values, "f.bin", _none)
     (first, left), (second, reached), (silence, _) = function._calls(Along())  # type: ignore[arg-type]
     assert [each.states["h"].dtype for each in (first, second, silence)] == [np.float16, dtype, np.float16]
     np.testing.assert_array_equal(second.states["h"], left["h_out"].astype(dtype))

@@ -38,8 +38,8 @@ FAULTS = (
         name="scales-along-columns",
         file="mctc/quantize.py",
         what="int8 and int4 get a scale for each input channel",
-        old="axes = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None",
-        new="axes = tuple(i for i in range(array.ndim) if i != 1 - axis) if array.ndim > 1 else None",
+        old="others = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None",
+        new="others = tuple(i for i in range(array.ndim) if i != 1 - axis) if array.ndim > 1 else None",
         caught_by="tests/test_quantize.py",
     ),
     Fault(
