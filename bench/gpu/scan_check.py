@@ -63,6 +63,8 @@ def cases(quick: bool) -> Iterator[tuple[str, Case]]:
         yield "huge and tiny delta", Case(65, flags=flags, delta=delta)
     for chunk, dtype in itertools.product((128, 256), TOLERANCES):
         yield "chunks", Case(600, 16, 2, dtype, chunk=chunk)
+    for dtype, state, groups in itertools.product(TOLERANCES, (2, 16), (1, 2)):
+        yield "time across lanes", Case(1040, state, groups, dtype, channels=38, views=True)
     yield "long", Case(4096, channels=40)
     yield "long", Case(4096, channels=40, chunk=512)
 
@@ -117,7 +119,8 @@ def planned(case: Case, plan: Callable[..., object]) -> Callable[..., object]:
 
     def changed(*arguments: object) -> object:
         chosen = plan(*arguments)
-        return replace(chosen, forward_chunk=case.chunk, backward_chunk=case.chunk) if case.chunk else chosen  # type: ignore[type-var]
+        chunks = {"forward_chunk": case.chunk, "backward_chunk": case.chunk}
+        return replace(chosen, over_lanes=None, **chunks) if case.chunk else chosen  # type: ignore[type-var]
 
     return changed
 

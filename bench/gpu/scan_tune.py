@@ -2,7 +2,9 @@
 
     python -m bench.gpu.scan_tune [SHAPE ...]        each an index into scan_inputs.SHAPES
 
-Prints the fastest variants of each shape and pass: lanes, held, steps, SIMD groups; interval, chunks, partials.
+Prints the fastest variants of each shape and pass: lanes, held, steps, SIMD groups; interval, chunks, partials. Those
+with time across lanes: lanes of a channel, steps of a lane, SIMD groups of a channel and of a threadgroup, states worked
+on together, threads of a multiprocessor.
 """
 
 # ruff: noqa: N803 - the names of the paper
@@ -25,6 +27,7 @@ from bench.gpu.training_runtime import RUNTIME, import_from
 gpu: Any = import_from(RUNTIME, "runtime", "selective_scan_gpu")
 planning: Any = import_from(RUNTIME, "runtime", "selective_scan_plan")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
+OVER_LANES = ((32, 16, 1, 4, 2, 384), (32, 16, 1, 4, 1, 384), (32, 8, 1, 4, 2, 512), (8, 16, 1, 4, 1, 384))
 # And the interval.
 BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))
 SHOWN = 6
@@ -41,6 +44,9 @@ def chunked(shape: Shape, chunks: int, interval: int) -> int:
 
 def plans(shape: Shape, usual: Any) -> Iterator[tuple[str, str, Any]]:
     """Pass, name and plan of each variant that leaves a device enough to do and not far too much."""
+    for across in OVER_LANES:
+        yield "forward", f"over lanes {across}", replace(usual, over_lanes=planning.OverLanes(*across))
+    usual = replace(usual, over_lanes=None)
     for mapping, chunks, interval in itertools.product(FORWARD, (1, 2, 4, 8, 16, 32), (32, 64)):
         if 8192 <= shape.batch * shape.channels * chunks <= 65536:
             chunk = chunked(shape, chunks, interval)
@@ -72,11 +78,6 @@ def main() -> None:
         sets = rotation(shape, dtype, gated=False)
         usual = gpu.plan(sets[0].x, sets[0].A, sets[0].B)
         times: dict[str, list[tuple[float, str]]] = {"forward": [], "backward": []}
-        gpu.checkpoints_shape = lambda x, A, B: (
-            x.shape[0],
-            -(-x.shape[2] // gpu.plan(x, A, B).interval),
-            *A.shape,
-        )
         for way, name, plan in [("forward", "usual", usual), ("backward", "usual", usual), *plans(shape, usual)]:
             gpu.plan = functools.partial(lambda plan, *_: plan, plan)
             try:

@@ -11,7 +11,8 @@ from mctc.targets.torch.support import RUNTIME as TRAINING
 
 ALWAYS = ("loading",)
 STREAMS = ("__main__", "audio", "search", "session")  # what hears a stream
-TAKEN = {"selective_scan_metal": ("selective_scan.metal", "selective_scan_plan.py")}  # as training has them
+# As training has them.
+TAKEN = {"selective_scan_metal": ("selective_scan_step.metal", "selective_scan.metal", "selective_scan_plan.py")}
 
 
 def write_package(module: ModuleText, folder: Path, model: str, *, streams: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 import torch
 
-from mctc.targets.torch.runtime import metal, rnnt_loss_gpu, selective_scan_gpu
+from mctc.targets.torch.runtime import metal, rnnt_loss_gpu, selective_scan_gpu, selective_scan_launches
 
 from . import engine, front_end, torch_mps
 
@@ -23,7 +23,8 @@ needs_clang = needs(front_end.missing())
 def forget_libraries() -> None:
     """The next launch compiles its text again."""
     metal._load.cache_clear()
-    selective_scan_gpu._library.cache_clear()
+    selective_scan_launches._library.cache_clear()
+    selective_scan_gpu._calls.clear()
 
 
 @pytest.fixture

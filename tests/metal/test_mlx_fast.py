@@ -116,7 +116,7 @@ def test_more_entries_than_a_kernel_reaches_are_refused(emitted: Any) -> None:
 @pytest.mark.parametrize("kernel", ["FORWARD", "CHUNK_ENDS"])
 def test_a_header_has_no_kernel_and_a_body_no_names_of_positions_of_its_own(kernel: str, emitted: Any) -> None:
     launcher = emitted.selective_scan_metal
-    text = (TRAINING / "selective_scan.metal").read_text(encoding="utf-8")
+    text = "".join((TRAINING / each).read_text(encoding="utf-8") for each in launcher.TEXTS)
     header, body = launcher.parts(text, getattr(launcher, kernel), {"STATES": 16})
     assert header.startswith("#define STATES 16\n")
     assert "kernel void" not in header + body

@@ -16,6 +16,7 @@ import mlx.core as mx
 from .selective_scan_plan import Mapping as Spread
 from .selective_scan_plan import Plan, plan
 
+TEXTS = ("selective_scan_step.metal", "selective_scan.metal")
 FORWARD, CHUNK_ENDS = "selective_scan_forward", "selective_scan_chunk_ends"
 PORTS = {
     FORWARD: (
@@ -131,7 +132,7 @@ def _kernel(name: str, element: str, states: int, interval: int, spread: Spread,
         **{flag: int(given) for flag, given in flags},
         "REVERSED": 0,
     }
-    header, source = parts((Path(__file__).parent / "selective_scan.metal").read_text(), name, defines)
+    header, source = parts("".join((Path(__file__).parent / each).read_text() for each in TEXTS), name, defines)
     made: Any = mx.fast.metal_kernel(name, *PORTS[name], source, header)
     return made
 

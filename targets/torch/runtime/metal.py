@@ -24,6 +24,7 @@ import functools
 import re
 import struct
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -143,13 +144,14 @@ _BUILTIN_SCALARS = {
     "simdgroup_index_in_threadgroup": "threadIdx.x >> 5",
 }
 _LIST_LENGTH = 32
+_REMEMBERED = 1024  # launches of a kernel: batches of utterances come in many lengths
 _ZEROS = (0,) * _LIST_LENGTH
 # C types of constant parameters and their letters in `struct`, whose native sizes and alignment are NVRTC's.
 _SCALARS = {"int": "i", "uint": "I", "long": "q", "ulong": "Q", "float": "f"}
 _VALUE_LIST = f"template <typename T> struct ValueList {{ T values[{_LIST_LENGTH}]; }};\n"
 
 
-def _forwarding(kernel: str, parameters: Sequence[Parameter], group: int) -> str:
+def _forwarding(kernel: str, parameters: Sequence[Parameter], group: int, resident: int) -> str:
     """The __global__ function that calls a kernel's body: buffers by pointer, constants by value."""
     taken, passed = [], []
     for parameter in parameters:
@@ -169,7 +171,7 @@ def _forwarding(kernel: str, parameters: Sequence[Parameter], group: int) -> str
         else:
             raise ValueError(f"kernel {kernel}: metal.py has no CUDA spelling of [[{attribute}]]")
     # Two groups of 256 on a multiprocessor leave a thread 128 registers, about as many as an Apple GPU's thread has.
-    head = f'extern "C" __global__ void __launch_bounds__({group}, {max(1, 512 // group)}) cuda_{kernel}'
+    head = f'extern "C" __global__ void __launch_bounds__({group}, {max(1, resident // group)}) cuda_{kernel}'
     return f"{_VALUE_LIST}{head}({', '.join(taken)}) {{ {kernel}({', '.join(passed)}); }}\n"
 
 
@@ -188,52 +190,96 @@ class CudaLibrary:
         return kernel
 
 
+@dataclass(frozen=True)
+class _Launch:
+    """A launch whose constants, grid and groups are known: what is left is to fill in where the tensors lie."""
+
+    function: ctypes.c_void_p
+    sizes: tuple[int, ...]
+    """Of the grid in groups, then of a group, then of the dynamic threadgroup memory."""
+    memory: ctypes.Array[ctypes.c_char]
+    """All arguments, those in device memory first."""
+    bytes: ctypes.c_size_t
+    extra: ctypes.Array[ctypes.c_void_p]
+    """CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE and _END of cuda.h: all arguments in one block of memory."""
+
+
+class _OfThread(threading.local):
+    """Launches that this thread has made: another thread's would have their memory overwritten while they start."""
+
+    def __init__(self) -> None:
+        self.launches: dict[tuple[object, ...], _Launch] = {}
+
+
 class CudaKernel:
-    """A kernel of a Metal text on one CUDA device, compiled for the group size of its first launch."""
+    """A kernel of a Metal text on one CUDA device, compiled for the group size of its first launch.
+
+    A launch with constants in tuples is remembered: the next with the same costs the host little more than the driver.
+    """
 
     def __init__(self, text: str, name: str, index: int) -> None:
         self.name = name
         self._text = text
         self._index = index
         self._parameters = [parameter for parameter in signature(text, name) if parameter.space]
-        self._layout = struct.Struct("@" + "".join(_layout(name, parameter) for parameter in self._parameters))
+        spaces = [parameter.space for parameter in self._parameters]
+        self._tensors = spaces.count("device")
+        if "device" in spaces[self._tensors :]:
+            raise ValueError(f"kernel {name}: buffers in device memory come before constants")
+        self._pointers = struct.Struct(f"@{self._tensors}P")
+        self._constants = struct.Struct(
+            "@" + "".join(_layout(name, each) for each in self._parameters[self._tensors :])
+        )
         self._functions: dict[int, ctypes.c_void_p] = {}
+        self._here = _OfThread()
 
-    def __call__(self, *args: object, threads: Size, group_size: Size) -> None:
-        if len(args) != len(self._parameters):
-            expected = ", ".join(parameter.name for parameter in self._parameters)
-            raise TypeError(f"kernel {self.name} takes {len(self._parameters)} arguments ({expected}), not {len(args)}")
-        groups = [total // size for total, size in zip(threads, group_size)]
-        if any(total % size for total, size in zip(threads, group_size)):
-            raise ValueError(f"kernel {self.name}: threads {threads} is not a multiple of the group size {group_size}")
-        function = self._function(group_size[0] * group_size[1] * group_size[2])
+    def __call__(self, *args: Any, threads: Size, group_size: Size) -> None:
+        constants = args[self._tensors :]
         try:
-            packed = self._layout.pack(*self._flat(args))
+            launch = self._here.launches.get((constants, threads, group_size))
+        except TypeError:  # lists among them
+            launch = None
+        if launch is None:
+            launch = self._prepared(args, threads, group_size)
+        try:
+            self._pointers.pack_into(launch.memory, 0, *[tensor.data_ptr() for tensor in args[: self._tensors]])
         except (AttributeError, TypeError, struct.error):
             raise TypeError(self._refusal(args)) from None
-        size = ctypes.c_size_t(len(packed))
-        # CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE and _END of cuda.h: all arguments in one block of memory.
-        address = ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p)
-        extra = (ctypes.c_void_p * 5)(1, address, 2, ctypes.addressof(size), 0)
-        elsewhere = torch.cuda.current_device() != self._index
+        elsewhere = torch._C._cuda_getDevice() != self._index
         with torch.cuda.device(self._index) if elsewhere else nullcontext():
             stream = ctypes.c_void_p(torch._C._cuda_getCurrentRawStream(self._index))
-            launched = _driver().cuLaunchKernel(function, *groups, *group_size, 0, stream, None, extra)
+            launched = _driver().cuLaunchKernel(launch.function, *launch.sizes, stream, None, launch.extra)
         if launched:
             _check(launched, f"launch {self.name}")
 
-    def _flat(self, args: Sequence[Any]) -> list[Any]:
-        """The numbers that stand for the arguments of a launch. Raises AttributeError or TypeError for others."""
+    def _prepared(self, args: Sequence[Any], threads: Size, group_size: Size) -> _Launch:
+        if len(args) != len(self._parameters):
+            expected = ", ".join(parameter.name for parameter in self._parameters)
+            raise TypeError(f"kernel {self.name} takes {len(self._parameters)} arguments ({expected}), not {len(args)}")
+        if any(total % size for total, size in zip(threads, group_size)):
+            raise ValueError(f"kernel {self.name}: threads {threads} is not a multiple of the group size {group_size}")
+        groups = [total // size for total, size in zip(threads, group_size)]
         numbers: list[Any] = []
-        for argument, parameter in zip(args, self._parameters):
-            if parameter.space == "device":
-                numbers.append(argument.data_ptr())
-            elif parameter.reference == "*":
-                numbers += argument
-                numbers += _ZEROS[len(argument) :]
-            else:
+        for argument, parameter in zip(args[self._tensors :], self._parameters[self._tensors :]):
+            if parameter.reference != "*":
                 numbers.append(argument)
-        return numbers
+            elif isinstance(argument, list | tuple):
+                numbers += [*argument, *_ZEROS[len(argument) :]]
+        size = ctypes.c_size_t(self._pointers.size + self._constants.size)
+        memory = ctypes.create_string_buffer(size.value)
+        try:
+            self._constants.pack_into(memory, self._pointers.size, *numbers)
+        except (TypeError, struct.error):
+            raise TypeError(self._refusal(args)) from None
+        extra = (ctypes.c_void_p * 5)(1, ctypes.addressof(memory), 2, ctypes.addressof(size), 0)
+        function = self._function(group_size[0] * group_size[1] * group_size[2])
+        launch = _Launch(function, (*groups, *group_size, 0), memory, size, extra)
+        if all(isinstance(argument, int | float | tuple) for argument in args[self._tensors :]):
+            launches = self._here.launches
+            if len(launches) >= _REMEMBERED:
+                launches.clear()
+            launches[args[self._tensors :], threads, group_size] = launch
+        return launch
 
     def _refusal(self, args: Sequence[object]) -> str:
         """Which argument is not what its parameter takes."""
@@ -276,7 +322,8 @@ def compile_for_cuda(text: str, kernel: str, group: int, capability: tuple[int, 
     capability. Needs no GPU. Raises SyntaxError with the compiler's message, RuntimeError where NVRTC is not found."""
     nvrtc = _nvrtc()
     header = (Path(__file__).parent / "metal_cuda.h").read_bytes()
-    whole = f'#line 1 "{kernel}.metal"\n{text}\n{_forwarding(kernel, signature(text, kernel), group)}'
+    resident = int((re.findall(r"^#define RESIDENT (\d+)$", text, re.M) or ["512"])[0])
+    whole = f'#line 1 "{kernel}.metal"\n{text}\n{_forwarding(kernel, signature(text, kernel), group, resident)}'
     program = ctypes.c_void_p()
     headers, names = (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(b"metal_stdlib")
     _check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), whole.encode(), None, 1, headers, names), "create a program")

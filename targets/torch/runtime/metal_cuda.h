@@ -35,6 +35,15 @@ struct bfloat {
     explicit operator float() const { return __uint_as_float((unsigned int)bits << 16); }
 };
 
+// The same bits as another type of that size.
+template <typename To, typename From>
+inline To as_type(From from) {
+    static_assert(sizeof(To) == sizeof(From), "as_type takes a type of the same size");
+    To to;
+    memcpy(&to, &from, sizeof to);
+    return to;
+}
+
 namespace metal {
 
 enum class mem_flags { mem_none, mem_device, mem_threadgroup };

@@ -43,35 +43,8 @@ def selective_scan(
     wide = torch.promote_types(x.dtype, torch.float32)
     A, D, delta_bias, h = A.to(wide), _to(D, wide), _to(delta_bias, wide), _to(h, wide)
     delta, B, C, z = delta.to(x.dtype), B.to(x.dtype), C.to(x.dtype), _to(z, x.dtype)
-    squeezed = x.dim() == 4
-    if squeezed:
-        x, delta, B, C = (_squeeze(*each) for each in (("x", x), ("delta", delta), ("B", B), ("C", C)))
-        z = None if z is None else _squeeze("z", z)
-        h = None if h is None else _squeeze("h", h)
-    B, C = _by_group("B", B, A), _by_group("C", C, A)
-    y, last = selective_scan_op.scan(x, delta, A, B, C, D, z, delta_bias, h, softplus=softplus)
-    return (y.unsqueeze(2), last.unsqueeze(2)) if squeezed else (y, last)
+    return selective_scan_op.scan((x, delta, A, B, C, D, z, delta_bias, h), softplus=softplus)
 
 
 def _to(each: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     return None if each is None else each.to(dtype)
-
-
-def _squeeze(name: str, each: Tensor) -> Tensor:
-    if each.dim() != 4 or each.shape[2] != 1:
-        raise ValueError(
-            f"selective_scan: {name} is {tuple(each.shape)}; where x has four axes, its third must be there and be 1"
-        )
-    return each.squeeze(2)
-
-
-def _by_group(name: str, each: Tensor, A: Tensor) -> Tensor:
-    """(Batch, Groups * N, L) to (Batch, Groups, N, L)."""
-    state = A.shape[-1]
-    if each.dim() != 3 or each.shape[1] == 0 or each.shape[1] % state:
-        raise ValueError(
-            f"selective_scan: {name} is {tuple(each.shape)}; "
-            f"it must be (Batch, Groups * N, L) with N = {state}, the last axis of A {tuple(A.shape)}"
-        )
-    batch, rows, length = each.shape
-    return each.reshape(batch, rows // state, state, length)

@@ -10,7 +10,6 @@ Each of them has `forward` and `backward` with the operations' arguments and res
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +30,8 @@ BACKWARD = (
 ORDER = ("x", "delta", "A", "B", "C", "D", "z", "delta_bias", "h")
 OVER_TIME = frozenset({"x", "delta", "B", "C", "z"})  # in x's type, the others in the type that is computed in
 
-Inputs = tuple[Tensor | None, ...]  # in ORDER
+# In ORDER.
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 Gradients = tuple[Tensor, ...]  # in ORDER, empty where the input is None
 
 
@@ -45,21 +45,51 @@ def backend(x: Tensor) -> ModuleType:
     return selective_scan_cpu if fast else selective_scan_chunked
 
 
-def scan(*inputs: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor]:
-    """y and the last state of `mctc::selective_scan`, of inputs in ORDER.
+def scan(given: Inputs, *, softplus: bool) -> tuple[Tensor, Tensor]:
+    """y and the last state of `mctc::selective_scan`, of inputs as selective_scan.selective_scan has them.
 
     Where nobody looks at operations (no compiler, export, profiler, functorch, function or dispatch mode) autograd is
     met directly: the dispatcher's way through Python costs the host more than all launches of a scan.
     """
-    x = inputs[0]
-    assert x is not None
-    if not _unobserved(x):
-        y, last, _ = torch.ops.mctc.selective_scan(*inputs, softplus)
+    x = given[0]
+    if _unobserved(x):
+        if torch.is_autocast_enabled(x.device.type):
+            given = _cast(given, torch.get_autocast_dtype(x.device.type))
+        y, last = _Direct.apply(*given, softplus)  # type: ignore[no-untyped-call]
         return y, last
-    if torch.is_autocast_enabled(x.device.type):
-        inputs = _cast(inputs, torch.get_autocast_dtype(x.device.type))
-    y, last = _Direct.apply(*inputs, softplus)  # type: ignore[no-untyped-call]
-    return y, last
+    y, last, _ = torch.ops.mctc.selective_scan(*as_rows(given), softplus)
+    return (y, last) if x.dim() == 3 else (y.unsqueeze(2), last.unsqueeze(2))
+
+
+def as_rows(given: Inputs) -> Inputs:
+    """Views of the inputs of a call with the axes of the operation's. Raises ValueError for too many axes, or for rows
+    of B or C that are no whole groups."""
+    x, delta, A, B, C, D, z, delta_bias, h = given
+    if x.dim() == 4:
+        x, delta, B, C = (_squeeze(*each) for each in (("x", x), ("delta", delta), ("B", B), ("C", C)))
+        z = None if z is None else _squeeze("z", z)
+        h = None if h is None else _squeeze("h", h)
+    return x, delta, A, _by_group("B", B, A), _by_group("C", C, A), D, z, delta_bias, h
+
+
+def _squeeze(name: str, each: Tensor) -> Tensor:
+    if each.dim() != 4 or each.shape[2] != 1:
+        raise ValueError(
+            f"selective_scan: {name} is {tuple(each.shape)}; where x has four axes, its third must be there and be 1"
+        )
+    return each.squeeze(2)
+
+
+def _by_group(name: str, each: Tensor, A: Tensor) -> Tensor:
+    """(Batch, Groups * N, L) to (Batch, Groups, N, L)."""
+    state = A.shape[-1]
+    if each.dim() != 3 or each.shape[1] == 0 or each.shape[1] % state:
+        raise ValueError(
+            f"selective_scan: {name} is {tuple(each.shape)}; "
+            f"it must be (Batch, Groups * N, L) with N = {state}, the last axis of A {tuple(A.shape)}"
+        )
+    batch, rows, length = each.shape
+    return each.reshape(batch, rows // state, state, length)
 
 
 def _unobserved(x: Tensor) -> bool:
@@ -75,18 +105,46 @@ def _unobserved(x: Tensor) -> bool:
 
 
 class _Direct(torch.autograd.Function):
-    """The operation and its backward without the dispatcher."""
+    """The operation and its backward without the dispatcher, of inputs as a call has them."""
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
-        y, last, checkpoints = _forward(*arguments)
-        _keep(ctx, arguments, (y, last, checkpoints))
+        given: Inputs = arguments[:-1]
+        x, _, A, *_ = given
+        softplus = arguments[-1]
+        calls = getattr(backend(x), "calls", None)  # a GPU's
+        if calls is None:
+            y, last, stored = _forward(*as_rows(given), softplus)
+            y, last = (y, last) if x.dim() == 3 else (y.unsqueeze(2), last.unsqueeze(2))
+        else:
+            calls = calls(given, softplus, _read)
+            y, last, stored = calls.forward(given, (*x.shape[:-1], A.shape[1]))
+        ctx.save_for_backward(*given, stored)
+        ctx.softplus, ctx.calls = softplus, calls
+        ctx.set_materialize_grads(False)
         return y, last
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor | None, dh_last: Tensor | None) -> tuple[Tensor | None, ...]:
-        return _gradients(_backward, ctx, dy, dh_last)
+        *saved, stored = ctx.saved_tensors
+        given: Inputs = tuple(saved)
+        dy = torch.zeros_like(given[0]) if dy is None else dy
+        if ctx.calls is not None:
+            return (*ctx.calls.backward(dy, dh_last, given, stored), None)
+        rows = as_rows(given)
+        shape = (*rows[0].shape[:2], rows[2].shape[1])
+        dh_last = rows[2].new_zeros(shape) if dh_last is None else dh_last.reshape(shape)
+        gradients = _backward(dy if dy.dim() == 3 else dy.squeeze(2), dh_last, *rows, stored, ctx.softplus)
+        return (*(None if each is None else d.view(each.shape) for d, each in zip(gradients, given)), None)
+
+
+def _read(given: Inputs) -> tuple[Inputs, tuple[int, ...]]:
+    """What a kernel reads of the inputs of a call, and which of them are copied for that."""
+    rows = as_rows(given)
+    check(*rows)
+    laid_out = _laid_out(rows)
+    return laid_out, tuple(place for place, (row, each) in enumerate(zip(rows, laid_out)) if row is not each)
 
 
 def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,17 +193,11 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tenso
 
 
 def _differentiate(ctx: Any, dy: Tensor | None, dh_last: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
-    return _gradients(torch.ops.mctc.selective_scan_backward, ctx, dy, dh_last)
-
-
-def _gradients(
-    backward: Callable[..., Gradients], ctx: Any, dy: Tensor | None, dh_last: Tensor | None
-) -> tuple[Tensor | None, ...]:
     *inputs, checkpoints = ctx.saved_tensors
     x, A = inputs[0], inputs[2]
     dy = torch.zeros_like(x) if dy is None else dy
     dh_last = A.new_zeros(*x.shape[:2], A.shape[1]) if dh_last is None else dh_last
-    gradients = backward(dy, dh_last, *inputs, checkpoints, ctx.softplus)
+    gradients = torch.ops.mctc.selective_scan_backward(dy, dh_last, *inputs, checkpoints, ctx.softplus)
     return (*(None if each is None else gradient for each, gradient in zip(inputs, gradients)), None)
 
 

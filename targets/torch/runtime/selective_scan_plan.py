@@ -44,6 +44,33 @@ class Mapping:
 
 
 @dataclass(frozen=True)
+class OverLanes:
+    """How selective_scan_over_lanes.metal spreads the forward pass: the sizes it is compiled with."""
+
+    time_lanes: int
+    """Lanes of a SIMD group that share a channel."""
+    steps: int
+    """Successive steps of time in each of them."""
+    split: int
+    """SIMD groups that share a channel's states."""
+    simdgroups: int
+    """SIMD groups of a threadgroup."""
+    together: int
+    """States that are worked on together."""
+    resident: int
+    """Threads of a multiprocessor, which bounds the registers of each."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of a threadgroup."""
+        return SIMD // self.time_lanes * self.simdgroups // self.split
+
+    @property
+    def threads(self) -> int:
+        return SIMD * self.simdgroups
+
+
+@dataclass(frozen=True)
 class Choice:
     """For up to so many states: the mappings of both passes, and the steps between two stored states."""
 
@@ -67,6 +94,10 @@ CHOICES = (
 )
 
 
+# For few channels on an NVIDIA GPU. Measured with bench/gpu/scan_tune.py.
+OVER_LANES = OverLanes(time_lanes=32, steps=16, split=1, simdgroups=4, together=2, resident=384)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What both passes of one call agree on."""
@@ -80,6 +111,8 @@ class Plan:
     backward_chunk: int
     partials: int
     """Threadgroups that share the channels of a group in the backward pass: partial sums of dB and dC."""
+    over_lanes: OverLanes | None = None
+    """The forward pass with time across lanes, for tensors whose rows begin at 16 bytes."""
 
     def __post_init__(self) -> None:
         if self.forward_chunk % self.interval or self.backward_chunk % self.interval:
@@ -91,10 +124,11 @@ class Plan:
 @functools.lru_cache(maxsize=1024)  # batches of utterances come in many lengths
 def plan(
     batch: int, channels: int, length: int, state: int, groups: int, element_size: int, kept_size: int = 4,
-    threads: int = APPLE_CORES * THREADS_OF_CORE,
+    threads: int = APPLE_CORES * THREADS_OF_CORE, over_lanes: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan for x (batch, channels, length) and B (batch, groups, state, length) of elements of so many bytes, on a
-    GPU that runs so many threads at a time; a pass leaves numbers of `kept_size` bytes for another."""
+    GPU that runs so many threads at a time; a pass leaves numbers of `kept_size` bytes for another. `over_lanes` says
+    whether time may lie across lanes on the way forward."""
     chosen = choice(state, element_size, kept_size)
     channels_of_group = channels // groups
 
@@ -109,7 +143,19 @@ def plan(
     partials = -(-blocks // -(-blocks // min(blocks, most)))
     forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels), SHORTEST_CHUNK)
     backward_chunk = chunk(chosen.backward, partials, max(SHORTEST_CHUNK, STEPS_OF_STATE * state))
-    return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials)
+    lanes = (
+        OVER_LANES
+        if over_lanes and forward_chunk < length and _fits(OVER_LANES, chosen.interval, length, state)
+        else None
+    )
+    return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials, lanes)
+
+
+def _fits(mapping: OverLanes, interval: int, length: int, state: int) -> bool:
+    """Whether steps, states and intervals are whole multiples of what a lane and a tile take."""
+    tile = mapping.time_lanes * mapping.steps
+    whole = tile % interval == 0 and interval % mapping.steps == 0 and length % mapping.steps == 0
+    return whole and state % (mapping.split * mapping.together) == 0 and state <= 16
 
 
 @functools.cache

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from mctc.targets.torch.runtime import metal
+from mctc.targets.torch.runtime.selective_scan_launches import source
 from mctc.targets.torch.runtime.selective_scan_plan import CHOICES, Choice
 
-RUNTIME = Path(metal.__file__).parent
 SCALE = """
 #include <metal_stdlib>
 using namespace metal;
@@ -60,7 +59,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     made = Driver()
     monkeypatch.setattr(metal, "_driver", lambda: made)
     monkeypatch.setattr(metal.CudaKernel, "_function", lambda self, group: ctypes.c_void_p(1))
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch._C, "_cuda_getDevice", lambda: 0, raising=False)
     monkeypatch.setattr(torch._C, "_cuda_getCurrentRawStream", lambda index: 0, raising=False)
     return made
 
@@ -178,8 +177,8 @@ def test_an_error_of_the_compiler_names_kernel_and_line() -> None:
 @pytest.mark.parametrize("kernel", ["selective_scan_forward", "selective_scan_backward"])
 def test_the_scan_compiles_for_cuda(choice: Choice, kernel: str) -> None:
     mapping = choice.forward if kernel.endswith("forward") else choice.backward
-    flags = dict.fromkeys(("HAS_D", "HAS_Z", "HAS_BIAS", "HAS_H", "SOFTPLUS", "REVERSED"), 1)
+    flags = dict.fromkeys(("HAS_D", "HAS_Z", "HAS_BIAS", "HAS_H", "HAS_DH", "SOFTPLUS", "REVERSED"), 1)
     sizes = {"LANES": mapping.lanes, "HELD": mapping.held, "STEPS": mapping.steps, "SIMDGROUPS": mapping.simdgroups}
     defines = {**flags, **sizes, "STATES": choice.state, "INTERVAL": choice.interval, "ELEMENT": "bfloat"}
     text = "".join(f"#define {name} {value}\n" for name, value in defines.items())
-    assert compiled(text + (RUNTIME / "selective_scan.metal").read_text(), kernel, mapping.threads)
+    assert compiled(text + source("selective_scan.metal"), kernel, mapping.threads)
