@@ -3,11 +3,8 @@
     python -m bench.gpu.scan_tune [SHAPE ...]        each an index into scan_inputs.SHAPES
 
 Prints the fastest variants of each shape and pass: lanes, held, steps, SIMD groups; interval, chunks, partials. Those
-with time across lanes: lanes of a channel, steps of a lane, SIMD groups of a channel and of a threadgroup, states worked
-on together, threads of a multiprocessor.
+with time across lanes have the fields of selective_scan_plan.OverLanes.
 """
-
-# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
 
