@@ -80,8 +80,18 @@ class Kind:
         whole = all(stride * x.element_size() % 16 == 0 for stride in strides(**over_time))
         lanes = plan.over_lanes
         in_vectors = whole and lanes is not None and x.shape[-1] % lanes.steps == 0
-        sizes = (*x.shape, B.shape[1], A.shape[1])
-        return cls(x.device, x.dtype, kept, *sizes, flags, strides(**over_time), in_vectors, plan)
+        batch, channels, length = x.shape
+        sizes = {"batch": batch, "channels": channels, "length": length, "groups": B.shape[1], "state": A.shape[1]}
+        return cls(
+            x.device,
+            x.dtype,
+            kept,
+            **sizes,
+            flags=flags,
+            strides=strides(**over_time),
+            in_vectors=in_vectors,
+            plan=plan,
+        )
 
     @property
     def stored(self) -> int:

@@ -266,8 +266,8 @@ def _computed_in(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def _laid_out(inputs: Any) -> Inputs:
-    """Views of a split come as they are: only time has to lie side by side."""
+def _laid_out(inputs: Any) -> Any:
+    """`inputs` as kernels take them. Views of a split come as they are: only time has to lie side by side."""
     return tuple(
         each if each is None else _time_inside(each) if name in OVER_TIME else each.contiguous()
         for name, each in zip(ORDER, inputs)
@@ -288,7 +288,7 @@ def _register() -> None:
         _autocast.impl("selective_scan", _autocast_rule(device), f"Autocast{device}", with_keyset=True)  # type: ignore[no-untyped-call]
 
 
-def _cast(inputs: Any, low: torch.dtype) -> Inputs:
+def _cast(inputs: Any, low: torch.dtype) -> Any:
     return tuple(
         each if each is None else each.to(low if name in OVER_TIME else torch.float32)
         for name, each in zip(ORDER, inputs)
