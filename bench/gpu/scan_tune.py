@@ -24,7 +24,7 @@ from bench.gpu.training_runtime import RUNTIME, import_from
 gpu: Any = import_from(RUNTIME, "runtime", "selective_scan_gpu")
 planning: Any = import_from(RUNTIME, "runtime", "selective_scan_plan")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
-OVER_LANES = ((32, 16, 1, 4, 2, 384), (32, 16, 1, 4, 1, 384), (32, 8, 1, 4, 2, 512), (8, 16, 1, 4, 1, 384))
+OVER_LANES = ((16, 2, 4, 256), (16, 2, 2, 256), (16, 2, 4, 384), (16, 1, 4, 384), (8, 4, 4, 256), (8, 2, 4, 512))
 # And the interval.
 BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))
 SHOWN = 6
@@ -39,9 +39,9 @@ def chunked(shape: Shape, chunks: int, interval: int) -> int:
     return -(-shape.length // chunks // interval) * interval
 
 
-def plans(shape: Shape, usual: Any) -> Iterator[tuple[str, str, Any]]:
+def plans(shape: Shape, usual: Any, element_size: int) -> Iterator[tuple[str, str, Any]]:
     """Pass, name and plan of each variant that leaves a device enough to do and not far too much."""
-    for across in OVER_LANES:
+    for across in OVER_LANES if element_size == 2 else ():
         yield "forward", f"over lanes {across}", replace(usual, over_lanes=planning.OverLanes(*across))
     usual = replace(usual, over_lanes=None)
     for mapping, chunks, interval in itertools.product(FORWARD, (1, 2, 4, 8, 16, 32), (32, 64)):
@@ -71,11 +71,17 @@ def calls(way: str, sets: list[Inputs]) -> list[Callable[[], object]]:
 
 @torch.no_grad()
 def main() -> None:
-    for shape, dtype in itertools.product([SHAPES[int(each)] for each in sys.argv[1:]] or SHAPES, (torch.float32,)):
+    for shape, dtype in itertools.product(
+        [SHAPES[int(each)] for each in sys.argv[1:]] or SHAPES, (torch.float32, torch.bfloat16)
+    ):
         sets = rotation(shape, dtype, gated=False)
         usual = gpu.plan(sets[0].x, sets[0].A, sets[0].B)
         times: dict[str, list[tuple[float, str]]] = {"forward": [], "backward": []}
-        for way, name, plan in [("forward", "usual", usual), ("backward", "usual", usual), *plans(shape, usual)]:
+        for way, name, plan in [
+            ("forward", "usual", usual),
+            ("backward", "usual", usual),
+            *plans(shape, usual, dtype.itemsize),
+        ]:
             gpu.plan = functools.partial(lambda plan, *_: plan, plan)
             try:
                 times[way].append((gpu_time(calls(way, sets), 0.06).median, name))

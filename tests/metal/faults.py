@@ -77,7 +77,7 @@ def function(text: str, name: str) -> tuple[int, int]:
 
 
 RAGGED, BLOCKS = "three states, several tiles, ragged", "several blocks of channels"
-VIEWS, HALF, LANES = "views", "fp16", scan_over_lanes.ALONE
+VIEWS, HALF, LANES = "views", "fp16", scan_over_lanes.RAGGED
 FORWARD, BACKWARD = "selective_scan_forward", "selective_scan_backward"
 OVER_LANES = "selective_scan_forward_over_lanes"
 INNERMOST, OUTERMOST = (f"37 classes, {axis} innermost, float32" for axis in ("vocabulary", "time"))
@@ -87,7 +87,6 @@ NEEDS_BARRIERS = {
     FORWARD: (FORWARD, RAGGED, scan.AS_CHOSEN),
     "selective_scan_chunk_ends": (FORWARD, RAGGED, scan.IN_CHUNKS),
     BACKWARD: (BACKWARD, RAGGED, scan.AS_CHOSEN),
-    OVER_LANES: (OVER_LANES, scan_over_lanes.SHARED, scan.AS_CHOSEN),
     "rnnt_alphas": ("rnnt_alphas", STRIPS, scan.AS_CHOSEN),
     "rnnt_gradients": ("rnnt_gradients", STRIPS, scan.AS_CHOSEN),
     "rnnt_collapse": ("rnnt_collapse", OUTERMOST, scan.AS_CHOSEN),
@@ -180,15 +179,13 @@ FAULTS = [
     Fault("the first state left out", FORWARD, "HAS_H && real ?", "false ?", VALUES, RAGGED),
     # Time across lanes.
     Fault("no clamp at the end of time", OVER_LANES, "min(first + TILE, last)", "first + TILE", BOUNDS, LANES),
-    Fault("absent channels read", OVER_LANES, "min(this_row, rows - 1)", "this_row", BOUNDS, LANES),
+    Fault("absent channels read", OVER_LANES, "min(row, rows - 1)", "row", BOUNDS, LANES),
     Fault("a stored state one place off", OVER_LANES, "first / INTERVAL * channels",
           "(first / INTERVAL + 1) * channels", BOUNDS, LANES),
     Fault("the state after a lane's steps stored", OVER_LANES, "simd_shuffle_up(sum[m], 1)", "sum[m]", VALUES, LANES),
-    Fault("the first state left out", OVER_LANES, "part == 0 ? fma(total[m], state[m], sum[m]) : sum[m]", "sum[m]",
+    Fault("the first state left out", OVER_LANES, "lane == 0 ? fma(total[m], state[m], sum[m]) : sum[m]", "sum[m]",
           VALUES, LANES),
     Fault("decays of lanes before left out", OVER_LANES, "total[m] * longer", "total[m]", VALUES, LANES),
-    Fault("a state of another channel", OVER_LANES, "row * TIME_LANES + (n + m) % TIME_LANES", "(n + m) % TIME_LANES",
-          VALUES, scan_over_lanes.NARROW),
     # The transducer loss.
     Fault("one buffer where there are two", "rnnt_alphas", "handed[(k + 1) & 1]", "handed[k & 1]", RACE, "ragged"),
     Fault("a barrier of the wrong memory between strips", "rnnt_alphas", "mem_flags::mem_device", "mem_flags::mem_none",

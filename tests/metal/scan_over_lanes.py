@@ -16,17 +16,16 @@ from .errors import Check, worst
 from .scan import Case
 
 FP16, BF16 = torch.float16, torch.bfloat16
-ALONE, SHARED, NARROW = "a channel a SIMD group, bf16", "two SIMD groups share a channel, bf16", "four channels, fp32"
+RAGGED = "ragged tiles, bf16"
 CASES = {
-    ALONE: (OverLanes(32, 16, 1, 2, 2, 512), Case(1040, 16, batch=1, channels=3, dtype=BF16)),
+    RAGGED: (OverLanes(16, 2, 2, 256), Case(1040, 16, batch=1, channels=3, dtype=BF16)),
     "one state at a time, nothing optional": (
-        OverLanes(32, 8, 1, 2, 1, 512),
+        OverLanes(8, 1, 2, 256),
         Case(264, 16, batch=1, channels=3, dtype=BF16, given=(), softplus=False),
     ),
-    SHARED: (OverLanes(16, 16, 2, 4, 2, 512), Case(288, 16, batch=1, channels=5, dtype=BF16)),
-    NARROW: (OverLanes(8, 16, 1, 1, 2, 512), Case(272, 16, batch=1, channels=9)),
-    "two groups, fp16": (OverLanes(16, 16, 1, 2, 2, 512), Case(272, 4, batch=2, channels=6, groups=2, dtype=FP16)),
-    "fewer steps than a tile": (OverLanes(32, 16, 1, 1, 2, 512), Case(64, 2, channels=2, given=("D",))),
+    "two groups, fp16": (OverLanes(16, 2, 1, 256), Case(528, 4, batch=2, channels=4, groups=2, dtype=FP16)),
+    "more states than lanes": (OverLanes(8, 4, 1, 256), Case(64, 40, batch=1, channels=1, dtype=BF16)),
+    "fewer steps than a tile": (OverLanes(16, 2, 1, 256), Case(64, 2, channels=2, dtype=BF16, given=("D",))),
 }
 
 

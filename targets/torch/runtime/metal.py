@@ -26,7 +26,6 @@ import struct
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -245,12 +244,18 @@ class CudaKernel:
             self._pointers.pack_into(launch.memory, 0, *[tensor.data_ptr() for tensor in args[: self._tensors]])
         except (AttributeError, TypeError, struct.error):
             raise TypeError(self._refusal(args)) from None
-        elsewhere = torch._C._cuda_getDevice() != self._index
-        with torch.cuda.device(self._index) if elsewhere else nullcontext():
-            stream = ctypes.c_void_p(torch._C._cuda_getCurrentRawStream(self._index))
-            launched = _driver().cuLaunchKernel(launch.function, *launch.sizes, stream, None, launch.extra)
+        if torch._C._cuda_getDevice() == self._index:
+            launched = self._start(launch)
+        else:
+            with torch.cuda.device(self._index):
+                launched = self._start(launch)
         if launched:
             _check(launched, f"launch {self.name}")
+
+    def _start(self, launch: _Launch) -> int:
+        stream = torch._C._cuda_getCurrentRawStream(self._index)
+        code: int = _driver().cuLaunchKernel(launch.function, *launch.sizes, stream, None, launch.extra)
+        return code
 
     def _prepared(self, args: Sequence[Any], threads: Size, group_size: Size) -> _Launch:
         if len(args) != len(self._parameters):
@@ -357,7 +362,10 @@ def _check(code: int, action: str) -> None:
 
 @functools.cache
 def _driver() -> ctypes.CDLL:
-    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    pointer = ctypes.c_void_p
+    driver.cuLaunchKernel.argtypes = [pointer, *[ctypes.c_uint] * 7, pointer, pointer, pointer]
+    return driver
 
 
 @functools.cache

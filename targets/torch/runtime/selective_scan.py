@@ -9,14 +9,18 @@ torch operations where there is no compiler. All compute in fp32 (a CPU also in 
 tensor of (Batch, Channels, L, N), and the same input gives the same bits each time.
 """
 
-# ruff: noqa: N803, N806 - the names of the paper
+# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from . import selective_scan_op
+
+Given = TypeVar("Given", Tensor, Tensor | None)
 
 
 def selective_scan(
@@ -41,10 +45,10 @@ def selective_scan(
     type of the returned state. Raises ValueError where something doesn't fit.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
-    A, D, delta_bias, h = A.to(wide), _to(D, wide), _to(delta_bias, wide), _to(h, wide)
-    delta, B, C, z = delta.to(x.dtype), B.to(x.dtype), C.to(x.dtype), _to(z, x.dtype)
-    return selective_scan_op.scan((x, delta, A, B, C, D, z, delta_bias, h), softplus=softplus)
+    steps, rates = _to(delta, x.dtype), _to(A, wide)
+    small = _to(D, wide), _to(z, x.dtype), _to(delta_bias, wide), _to(h, wide)
+    return selective_scan_op.scan((x, steps, rates, _to(B, x.dtype), _to(C, x.dtype), *small), softplus=softplus)
 
 
-def _to(each: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    return None if each is None else each.to(dtype)
+def _to(each: Given, dtype: torch.dtype) -> Given:
+    return each if each is None or each.dtype is dtype else each.to(dtype)

@@ -68,7 +68,7 @@ class Kind:
     strides: tuple[int, ...]
     """Of x, delta, z, B and C."""
     in_vectors: bool
-    """Whether rows lie whole multiples of 16 bytes apart and are whole steps of a lane."""
+    """Whether rows of 16-bit elements lie whole multiples of 16 bytes apart and are whole steps of a lane."""
     plan: Plan
 
     @classmethod
@@ -79,7 +79,7 @@ class Kind:
         over_time = {"x": x, "delta": delta, "z": x if z is None else z, "B": B, "C": C}
         whole = all(stride * x.element_size() % 16 == 0 for stride in strides(**over_time))
         lanes = plan.over_lanes
-        in_vectors = whole and lanes is not None and x.shape[-1] % lanes.steps == 0
+        in_vectors = whole and lanes is not None and x.element_size() == 2 and x.shape[-1] % lanes.steps == 0
         batch, channels, length = x.shape
         sizes = {"batch": batch, "channels": channels, "length": length, "groups": B.shape[1], "state": A.shape[1]}
         return cls(
@@ -128,7 +128,7 @@ class Calls:
         if lanes is not None and kind.in_vectors:
             self._over_lanes = kind.library("selective_scan_over_lanes.metal", lanes, kind.flags)
             self._one_chunk = kind.sizes(0, 1)
-            self._lanes_grid = Grid.of(lanes.threads, kind.blocks(lanes.channels), 1, kind.batch)
+            self._lanes_grid = Grid.of(lanes.threads, kind.blocks(lanes.simdgroups), 1, kind.batch)
 
     @functools.cached_property
     def _forward(self) -> _Pass:
@@ -238,7 +238,7 @@ class _Backward:
         # Parts: of A, D and the bias for each batch entry and chunk, of B and C for each threadgroup of a group.
         self._of_channels = kind.batch * self._pass.chunks, kind.channels
         self._of_rates = *self._of_channels, kind.state
-        self._of_matrices = 2, plan.partials, kind.batch, kind.groups, kind.state, kind.length
+        self._of_matrices = plan.partials, kind.batch, kind.groups, kind.state, kind.length
         threads = plan.backward.threads
         self._grid = Grid.of(threads, kind.groups * plan.partials, self._pass.chunks, kind.batch)
         largest = kind.state * max(kind.channels, kind.batch * kind.groups * kind.length)
@@ -255,7 +255,8 @@ class _Backward:
         ends, totals = way.chunk_ends(dy, delta, A, C, gate, bias, self._strides)
         dA_parts = A.new_empty(self._of_rates)
         dD_parts, dbias_parts = (dA_parts if each is None else A.new_empty(self._of_channels) for each in (dD, dbias))
-        dB_parts, dC_parts = (x if self._kept_as_x else A).new_empty(self._of_matrices).unbind(0)
+        kept = x if self._kept_as_x else A
+        dB_parts, dC_parts = kept.new_empty(self._of_matrices), kept.new_empty(self._of_matrices)
         dz, dh = dx if dz is None else dz, dA if dh is None else dh
         way.library.selective_scan_backward(
             dy, after, x, delta, A, B, C, skip, gate, bias, stored, ends, totals,
@@ -283,10 +284,7 @@ def _library(
     sizes = {"STATES": state, "INTERVAL": interval, **{name.upper(): size for name, size in asdict(mapping).items()}}
     types = {"ELEMENT": element, "KEPT": kept}
     if isinstance(mapping, OverLanes):
-        types |= {
-            "ELEMENT_BYTES": "4" if element == "float" else "2",
-            "ELEMENT_IS_BFLOAT": str(int(element == "bfloat")),
-        }
+        types["ELEMENT_IS_BFLOAT"] = str(int(element == "bfloat"))
     given = {name.upper(): int(flag) for name, flag in flags._asdict().items()}
     return metal.load(device, source(file), {**types, **sizes, **given})
 

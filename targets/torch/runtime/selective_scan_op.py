@@ -125,18 +125,25 @@ class _Direct(torch.autograd.Function):
         return y, last
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor | None, dh_last: Tensor | None) -> tuple[Tensor | None, ...]:
-        *saved, stored = ctx.saved_tensors
-        given: Inputs = tuple(saved)
-        dy = torch.zeros_like(given[0]) if dy is None else dy
-        if ctx.calls is not None:
-            return (*ctx.calls.backward(dy, dh_last, given, stored), None)
-        rows = as_rows(given)
-        shape = (*rows[0].shape[:2], rows[2].shape[1])
-        dh_last = rows[2].new_zeros(shape) if dh_last is None else dh_last.reshape(shape)
-        gradients = _backward(dy if dy.dim() == 3 else dy.squeeze(2), dh_last, *rows, stored, ctx.softplus)
-        return (*(None if each is None else d.view(each.shape) for d, each in zip(gradients, given)), None)
+        # To differentiate gradients again is refused; elsewhere the decorator would only take time.
+        return (_differentiate_once if torch.is_grad_enabled() else _differentiate_directly)(ctx, dy, dh_last)
+
+
+def _differentiate_directly(ctx: Any, dy: Tensor | None, dh_last: Tensor | None) -> tuple[Tensor | None, ...]:
+    *saved, stored = ctx.saved_tensors
+    given: Inputs = tuple(saved)
+    dy = torch.zeros_like(given[0]) if dy is None else dy
+    if ctx.calls is not None:
+        return (*ctx.calls.backward(dy, dh_last, given, stored), None)
+    rows = as_rows(given)
+    shape = (*rows[0].shape[:2], rows[2].shape[1])
+    dh_last = rows[2].new_zeros(shape) if dh_last is None else dh_last.reshape(shape)
+    gradients = _backward(dy if dy.dim() == 3 else dy.squeeze(2), dh_last, *rows, stored, ctx.softplus)
+    return (*(None if each is None else d.view(each.shape) for d, each in zip(gradients, given)), None)
+
+
+_differentiate_once = torch.autograd.function.once_differentiable(_differentiate_directly)
 
 
 def _read(given: Inputs) -> tuple[Inputs, tuple[int, ...]]:

@@ -1,64 +1,42 @@
 // The forward pass of the selective scan with time across the lanes of a SIMD group (selective_scan.metal has it inside of
 // a thread): for few channels, which would leave a GPU idle there.
 //
-// Mapping. TIME_LANES neighbouring lanes share a channel, each of which has STEPS successive steps of a tile in registers.
-// State by state a lane runs through its steps from zero, the SIMD group combines what its lanes found by a prefix sum
-// (an associative one: decay and state), and each lane runs through its steps again from its true first state, with the
-// decays that it still has. So there is one exponential a step and state, no second pass, and no wait for another SIMD
-// group. SPLIT SIMD groups share the states of a channel: each works out delta' and delta' x of a part of the steps, and
-// adds up that part of y. B and C are read as they are needed, 16 bytes at a time, from the cache that SIMD groups of
-// other channels have filled.
+// Mapping. A channel belongs to a SIMD group, each lane of which has STEPS successive steps of a tile in registers. State
+// by state a lane runs through its steps from zero, the SIMD group combines what its lanes found by a prefix sum (of pairs
+// of decay and state), and each lane runs through its steps again from its true first state, with the decays that it still
+// has. So there is one exponential a step and state, no second pass, and no wait for another SIMD group. TOGETHER states
+// are worked on at a time, so that one need not wait for another's lanes. B and C are read as they are needed, 16 bytes at
+// a time, from the cache that SIMD groups of other channels have filled.
 //
 // Defined by the launch, beside what selective_scan.metal has:
-//   TIME_LANES  lanes that share a channel: 8, 16 or 32
-//   STEPS       steps of a lane: a multiple of SPLIT times the elements of 16 bytes; divides INTERVAL
-//   SPLIT       SIMD groups that share the states of a channel; divides SIMDGROUPS and STATES
-//   TOGETHER    states that are worked on together, so that one need not wait for another's lanes; divides STATES / SPLIT
-// TIME_LANES * STEPS is a multiple of INTERVAL, LENGTH one of STEPS. x, delta, B, C and z begin at 16 bytes, and so do all
-// their rows.
+//   ELEMENT     half or bfloat, and ELEMENT_IS_BFLOAT
+//   STEPS       steps of a lane: a multiple of 8 that divides INTERVAL; 32 * STEPS is a multiple of INTERVAL
+//   TOGETHER    divides STATES
+// x, delta, B, C and z begin at 16 bytes, and so do all their rows; LENGTH is a multiple of STEPS.
+//
+// Functions used beside those of selective_scan.metal: as_type, simd_shuffle, simd_shuffle_up.
 
 #define THREADS (32 * SIMDGROUPS)
-#define ROWS (32 / TIME_LANES)                 // channels of a SIMD group
-#define CHANNELS (ROWS * SIMDGROUPS / SPLIT)   // channels of a threadgroup
-#define HELD (STATES / SPLIT)                  // states of a SIMD group
-#define KEPT_STATES ((HELD + TIME_LANES - 1) / TIME_LANES)  // of a channel, whose rate and state one lane keeps
-#define TILE (TIME_LANES * STEPS)
-#define VECTOR (16 / ELEMENT_BYTES)            // elements of 16 bytes
+#define KEPT_STATES ((STATES + 31) / 32)  // whose rates and values a lane keeps
+#define TILE (32 * STEPS)
+#define VECTOR 8                          // elements of 16 bytes
 #define VECTORS (STEPS / VECTOR)
-#define SHARE (STEPS / SPLIT)                  // steps of a lane that one of the SPLIT SIMD groups prepares
-#define SHARE_VECTORS (SHARE / VECTOR)
-#define PLACE(step) ((step) / 4 * 128 + (step) % 4)  // of a step of the first lane in the memory that a team shares
 
-// Of 16 bytes, word `i`, which the compiler knows.
-inline uint word(uint4 from, uint i) {
-    return i == 0 ? from.x : i == 1 ? from.y : i == 2 ? from.z : from.w;
-}
-
-// And element `i`.
+// Element `i` of 16 bytes, which the compiler knows.
 inline float element(uint4 from, uint i) {
-#if ELEMENT_BYTES == 4
-    return as_type<float>(word(from, i));
-#elif ELEMENT_IS_BFLOAT
-    uint both = word(from, i / 2);
+    uint both = i < 2 ? from.x : i < 4 ? from.y : i < 6 ? from.z : from.w;
+#if ELEMENT_IS_BFLOAT
     return as_type<float>(i % 2 == 0 ? both << 16 : both & 0xffff0000u);
 #else
-    uint both = word(from, i / 2);
     return float(as_type<half>((ushort)(i % 2 == 0 ? both & 0xffffu : both >> 16)));
 #endif
 }
 
-// Word `i` of elements that follow each other.
-inline uint packed(thread const float* values, uint i) {
-#if ELEMENT_BYTES == 4
-    return as_type<uint>(values[i]);
-#else
-    uint low = as_type<ushort>(ELEMENT(values[2 * i]));
-    uint high = as_type<ushort>(ELEMENT(values[2 * i + 1]));
-    return low | (high << 16);
-#endif
+inline uint packed(float low, float high) {
+    return (uint)as_type<ushort>(ELEMENT(low)) | ((uint)as_type<ushort>(ELEMENT(high)) << 16);
 }
 
-// Grid: (groups * blocks of a group, 1, batch).
+// Grid: (groups * blocks of a group, 1, batch), blocks of SIMDGROUPS channels.
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_forward_over_lanes(
     device const ELEMENT* x [[buffer(0)]],
@@ -78,27 +56,14 @@ kernel void selective_scan_forward_over_lanes(
     uint3 threadgroup_index [[threadgroup_position_in_grid]],
     uint3 thread_index [[thread_position_in_threadgroup]])
 {
-#if SPLIT > 1
-    // Four steps of each lane side by side: reads and writes of 16 bytes, no two of which meet in a bank.
-    alignas(16) threadgroup float shared_step[SIMDGROUPS / SPLIT * STEPS * 32];
-    alignas(16) threadgroup float shared_input[SIMDGROUPS / SPLIT * STEPS * 32];
-    alignas(16) threadgroup float shared_y[SIMDGROUPS * STEPS * 32];
-#endif
     const uint lane = thread_index.x % 32;
-    const uint simdgroup = thread_index.x / 32;
-    const uint row = lane / TIME_LANES;
-    const uint part = lane % TIME_LANES;
-    const uint team = simdgroup / SPLIT;   // SIMD groups that share channels
-    const uint member = simdgroup % SPLIT;
-    const uint own = member * SHARE;       // the first of the steps that this SIMD group prepares
-
     const uint rows = (uint)CHANNELS_OF_GROUP;
-    const uint blocks = (rows + CHANNELS - 1) / CHANNELS;
+    const uint blocks = (rows + SIMDGROUPS - 1) / SIMDGROUPS;
     const uint group = threadgroup_index.x / blocks;
-    const uint this_row = (threadgroup_index.x % blocks) * CHANNELS + team * ROWS + row;
-    const bool present = this_row < rows;
+    const uint row = (threadgroup_index.x % blocks) * SIMDGROUPS + thread_index.x / 32;
+    const bool present = row < rows;
     const long channels = GROUPS * CHANNELS_OF_GROUP;
-    const long channel = group * CHANNELS_OF_GROUP + min(this_row, rows - 1);
+    const long channel = group * CHANNELS_OF_GROUP + min(row, rows - 1);
     const long batch = threadgroup_index.z;
     const uint length = (uint)LENGTH;
 
@@ -106,35 +71,36 @@ kernel void selective_scan_forward_over_lanes(
     delta += batch * DELTA_BATCH + channel * DELTA_CHANNEL;
     z += batch * Z_BATCH + channel * Z_CHANNEL;
     y += (batch * channels + channel) * LENGTH;
-    B += batch * B_BATCH + group * B_GROUP + member * HELD * B_STATE;
-    C += batch * C_BATCH + group * C_GROUP + member * HELD * C_STATE;
-    checkpoints += (batch * CHECKPOINTS * channels + channel) * STATES + member * HELD;
+    B += batch * B_BATCH + group * B_GROUP;
+    C += batch * C_BATCH + group * C_GROUP;
+    checkpoints += (batch * CHECKPOINTS * channels + channel) * STATES;
+    h_last += (batch * channels + channel) * STATES;
     const float skip = HAS_D ? D[channel] : 0.0f;
     const float shift = HAS_BIAS ? bias[channel] : 0.0f;
 
-    // Lane `part` keeps what belongs to states part, part + TIME_LANES, ...
+    // A lane keeps what belongs to states lane, lane + 32, ...
     float rates[KEPT_STATES];  // A log2(e)
     float states[KEPT_STATES];
 #pragma unroll
     for (uint i = 0; i < KEPT_STATES; i++) {
-        const uint n = min(part + i * TIME_LANES, (uint)HELD - 1) + member * HELD;
+        const uint n = min(lane + i * 32, (uint)STATES - 1);
         rates[i] = A[channel * STATES + n] * LOG2_E;
         states[i] = HAS_H ? h_first[(batch * channels + channel) * STATES + n] : 0.0f;
     }
 
     // Loads are under way long before what they bring is needed: x and delta of a tile while the one before it is worked
-    // on, B and C of a state as soon as those of the one before it are used up. Lanes past the end read the last steps
+    // on, B and C of states as soon as those of the ones before are used up. Lanes past the end read the last steps
     // instead; with steps of length zero that is harmless.
     const uint last = length - STEPS;
-    uint read = min(part * (uint)STEPS, last);
-    uint4 next_x[SHARE_VECTORS];
-    uint4 next_delta[SHARE_VECTORS];
+    uint read = min(lane * (uint)STEPS, last);
+    uint4 next_x[VECTORS];
+    uint4 next_delta[VECTORS];
     uint4 this_B[TOGETHER * VECTORS];
     uint4 this_C[TOGETHER * VECTORS];
 #pragma unroll
-    for (uint i = 0; i < SHARE_VECTORS; i++) {
-        next_x[i] = ((device const uint4*)(x + read + own))[i];
-        next_delta[i] = ((device const uint4*)(delta + read + own))[i];
+    for (uint i = 0; i < VECTORS; i++) {
+        next_x[i] = ((device const uint4*)(x + read))[i];
+        next_delta[i] = ((device const uint4*)(delta + read))[i];
     }
 #pragma unroll
     for (uint i = 0; i < TOGETHER * VECTORS; i++) {
@@ -143,51 +109,34 @@ kernel void selective_scan_forward_over_lanes(
     }
 
     for (uint start = 0; start < length; start += TILE) {
-        const uint first = start + part * STEPS;
+        const uint first = start + lane * STEPS;
         const bool within = first < length;
         float step[STEPS];
         float input[STEPS];
         float output[STEPS];
-        float own_x[SHARE];
+        float this_x[STEPS];
+        float duration = 0.0f;
 #pragma unroll
-        for (uint s = 0; s < SHARE; s++) {
-            own_x[s] = element(next_x[s / VECTOR], s % VECTOR);
+        for (uint s = 0; s < STEPS; s++) {
+            this_x[s] = element(next_x[s / VECTOR], s % VECTOR);
             float value = step_length(element(next_delta[s / VECTOR], s % VECTOR), shift);
             step[s] = within ? value : 0.0f;
-            input[s] = step[s] * own_x[s];
+            input[s] = step[s] * this_x[s];
+            output[s] = 0.0f;
+            duration += step[s];
         }
         device const ELEMENT* row_B = B + read;
         device const ELEMENT* row_C = C + read;
         read = min(first + TILE, last);
 #pragma unroll
-        for (uint i = 0; i < SHARE_VECTORS; i++) {
-            next_x[i] = ((device const uint4*)(x + read + own))[i];
-            next_delta[i] = ((device const uint4*)(delta + read + own))[i];
-        }
-#if SPLIT > 1
-        const uint at = team * STEPS * 32 + lane * 4;
-#pragma unroll
-        for (uint s = 0; s < SHARE; s++) {
-            shared_step[at + own * 32 + PLACE(s)] = step[s];
-            shared_input[at + own * 32 + PLACE(s)] = input[s];
-        }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-        for (uint s = 0; s < STEPS; s++) {
-            step[s] = shared_step[at + PLACE(s)];
-            input[s] = shared_input[at + PLACE(s)];
-        }
-#endif
-        float duration = 0.0f;
-#pragma unroll
-        for (uint s = 0; s < STEPS; s++) {
-            output[s] = 0.0f;
-            duration += step[s];
+        for (uint i = 0; i < VECTORS; i++) {
+            next_x[i] = ((device const uint4*)(x + read))[i];
+            next_delta[i] = ((device const uint4*)(delta + read))[i];
         }
         const bool stores = first % INTERVAL == 0 && within && present;
         device KEPT* stored = checkpoints + first / INTERVAL * channels * STATES;
 
-        for (uint n = 0; n < HELD; n += TOGETHER) {
+        for (uint n = 0; n < STATES; n += TOGETHER) {
             float decay[TOGETHER * STEPS];
             float added[TOGETHER * STEPS];
             float state[TOGETHER];
@@ -195,15 +144,14 @@ kernel void selective_scan_forward_over_lanes(
             float total[TOGETHER];  // the decay over the lane's steps, then over those of lanes before it too
 #pragma unroll
             for (uint m = 0; m < TOGETHER; m++) {
-                const uint keeper = row * TIME_LANES + (n + m) % TIME_LANES;
-                float rate = simd_shuffle(rates[0], keeper);
-                state[m] = simd_shuffle(states[0], keeper);
+                float rate = simd_shuffle(rates[0], (n + m) % 32);
+                state[m] = simd_shuffle(states[0], (n + m) % 32);
 #pragma unroll
                 for (uint i = 1; i < KEPT_STATES; i++) {
-                    float other_rate = simd_shuffle(rates[i], keeper);
-                    float other_state = simd_shuffle(states[i], keeper);
-                    rate = (n + m) / TIME_LANES == i ? other_rate : rate;
-                    state[m] = (n + m) / TIME_LANES == i ? other_state : state[m];
+                    float other_rate = simd_shuffle(rates[i], (n + m) % 32);
+                    float other_state = simd_shuffle(states[i], (n + m) % 32);
+                    rate = (n + m) / 32 == i ? other_rate : rate;
+                    state[m] = (n + m) / 32 == i ? other_state : state[m];
                 }
                 sum[m] = 0.0f;
 #pragma unroll
@@ -214,21 +162,21 @@ kernel void selective_scan_forward_over_lanes(
                     sum[m] = fma(decay[at], sum[m], added[at]);
                 }
                 total[m] = fast::exp2(duration * rate);
-                sum[m] = part == 0 ? fma(total[m], state[m], sum[m]) : sum[m];
+                sum[m] = lane == 0 ? fma(total[m], state[m], sum[m]) : sum[m];
             }
-            row_B = n + TOGETHER < HELD ? row_B + TOGETHER * B_STATE : B + read;
+            row_B = n + TOGETHER < STATES ? row_B + TOGETHER * B_STATE : B + read;
 #pragma unroll
             for (uint i = 0; i < TOGETHER * VECTORS; i++) {
                 this_B[i] = ((device const uint4*)(row_B + i / VECTORS * B_STATE))[i % VECTORS];
             }
 #pragma unroll
-            for (uint distance = 1; distance < TIME_LANES; distance *= 2) {
-                const bool reached = part >= distance;
+            for (uint distance = 1; distance < 32; distance *= 2) {
+                const bool reached = lane >= distance;
 #pragma unroll
                 for (uint m = 0; m < TOGETHER; m++) {
                     float before = simd_shuffle_up(sum[m], distance);
                     sum[m] = reached ? fma(total[m], before, sum[m]) : sum[m];
-                    if (2 * distance < TIME_LANES) {
+                    if (distance < 16) {
                         float longer = simd_shuffle_up(total[m], distance);
                         total[m] = reached ? total[m] * longer : total[m];
                     }
@@ -237,11 +185,11 @@ kernel void selective_scan_forward_over_lanes(
 #pragma unroll
             for (uint m = 0; m < TOGETHER; m++) {
                 float h = simd_shuffle_up(sum[m], 1);
-                h = part == 0 ? state[m] : h;
-                float last_state = simd_shuffle(sum[m], row * TIME_LANES + TIME_LANES - 1);
+                h = lane == 0 ? state[m] : h;
+                float last_state = simd_shuffle(sum[m], 31);
 #pragma unroll
                 for (uint i = 0; i < KEPT_STATES; i++) {
-                    states[i] = part + i * TIME_LANES == n + m ? last_state : states[i];
+                    states[i] = lane + i * 32 == n + m ? last_state : states[i];
                 }
                 if (stores) {
                     stored[n + m] = KEPT(h);
@@ -253,47 +201,32 @@ kernel void selective_scan_forward_over_lanes(
                     output[s] = fma(h, element(this_C[at / VECTOR], s % VECTOR), output[s]);
                 }
             }
-            row_C = n + TOGETHER < HELD ? row_C + TOGETHER * C_STATE : C + read;
+            row_C = n + TOGETHER < STATES ? row_C + TOGETHER * C_STATE : C + read;
 #pragma unroll
             for (uint i = 0; i < TOGETHER * VECTORS; i++) {
                 this_C[i] = ((device const uint4*)(row_C + i / VECTORS * C_STATE))[i % VECTORS];
             }
         }
 
-#if SPLIT > 1
 #pragma unroll
-        for (uint s = 0; s < STEPS; s++) {
-            shared_y[simdgroup * STEPS * 32 + lane * 4 + PLACE(s)] = output[s];
-        }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-        for (uint s = 0; s < SHARE; s++) {
-            output[s] = 0.0f;
-#pragma unroll
-            for (uint m = 0; m < SPLIT; m++) {
-                output[s] += shared_y[(team * SPLIT + m) * STEPS * 32 + lane * 4 + own * 32 + PLACE(s)];
-            }
-        }
-#endif
-#pragma unroll
-        for (uint i = 0; i < SHARE_VECTORS; i++) {
-            const uint t = first + own + i * VECTOR;
-            uint4 gate;
+        for (uint i = 0; i < VECTORS; i++) {
+            uint4 gates;
             if (HAS_Z) {
-                gate = *(device const uint4*)(z + min(first, last) + own + i * VECTOR);
+                gates = ((device const uint4*)(z + min(first, last)))[i];
             }
-            float made[VECTOR];
+            float value[VECTOR];
 #pragma unroll
             for (uint j = 0; j < VECTOR; j++) {
-                float value = fma(skip, own_x[i * VECTOR + j], output[i * VECTOR + j]);
+                value[j] = fma(skip, this_x[i * VECTOR + j], output[i * VECTOR + j]);
                 if (HAS_Z) {
-                    float wide = element(gate, j);
-                    value *= wide * sigmoid(wide);
+                    float gate = element(gates, j);
+                    value[j] *= gate * sigmoid(gate);
                 }
-                made[j] = value;
             }
             if (within && present) {
-                *(device uint4*)(y + t) = uint4{packed(made, 0), packed(made, 1), packed(made, 2), packed(made, 3)};
+                ((device uint4*)(y + first))[i] = uint4{
+                    packed(value[0], value[1]), packed(value[2], value[3]),
+                    packed(value[4], value[5]), packed(value[6], value[7])};
             }
         }
     }
@@ -301,9 +234,9 @@ kernel void selective_scan_forward_over_lanes(
     if (present) {
 #pragma unroll
         for (uint i = 0; i < KEPT_STATES; i++) {
-            const uint n = part + i * TIME_LANES;
-            if (n < HELD) {
-                h_last[(batch * channels + channel) * STATES + member * HELD + n] = states[i];
+            const uint n = lane + i * 32;
+            if (n < STATES) {
+                h_last[n] = states[i];
             }
         }
     }

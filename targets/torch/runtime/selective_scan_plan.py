@@ -47,27 +47,23 @@ class Mapping:
 class OverLanes:
     """How selective_scan_over_lanes.metal spreads the forward pass: the sizes it is compiled with."""
 
-    time_lanes: int
-    """Lanes of a SIMD group that share a channel."""
     steps: int
-    """Successive steps of time in each of them."""
-    split: int
-    """SIMD groups that share a channel's states."""
-    simdgroups: int
-    """SIMD groups of a threadgroup."""
+    """Successive steps of time in each lane."""
     together: int
-    """States that are worked on together."""
+    """States that are worked on at a time."""
+    simdgroups: int
+    """SIMD groups of a threadgroup, each of which has a channel."""
     resident: int
     """Threads of a multiprocessor, which bounds the registers of each."""
 
     @property
-    def channels(self) -> int:
-        """Channels of a threadgroup."""
-        return SIMD // self.time_lanes * self.simdgroups // self.split
-
-    @property
     def threads(self) -> int:
         return SIMD * self.simdgroups
+
+    @property
+    def tile(self) -> int:
+        """Steps of time that a SIMD group has at once."""
+        return SIMD * self.steps
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,10 @@ CHOICES = (
 
 
 # For few channels on an NVIDIA GPU. Measured with bench/gpu/scan_tune.py.
-OVER_LANES = OverLanes(time_lanes=32, steps=16, split=1, simdgroups=4, together=2, resident=384)
+FEWEST_CHUNKS_OVER_LANES = 4  # in their place
+MOST_STATES_OVER_LANES = 16  # as far as was measured
+FILLED = 0.8  # of the steps of all tiles
+OVER_LANES = OverLanes(steps=16, together=2, simdgroups=4, resident=256)
 
 
 @dataclass(frozen=True)
@@ -143,19 +142,22 @@ def plan(
     partials = -(-blocks // -(-blocks // min(blocks, most)))
     forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels), SHORTEST_CHUNK)
     backward_chunk = chunk(chosen.backward, partials, max(SHORTEST_CHUNK, STEPS_OF_STATE * state))
+    chunks = -(-length // forward_chunk)
     lanes = (
-        OVER_LANES
-        if over_lanes and forward_chunk < length and _fits(OVER_LANES, chosen.interval, length, state)
-        else None
+        OVER_LANES if over_lanes and element_size == 2 and _pays(OVER_LANES, chosen, length, state, chunks) else None
     )
     return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials, lanes)
 
 
-def _fits(mapping: OverLanes, interval: int, length: int, state: int) -> bool:
-    """Whether steps, states and intervals are whole multiples of what a lane and a tile take."""
-    tile = mapping.time_lanes * mapping.steps
-    whole = tile % interval == 0 and interval % mapping.steps == 0 and length % mapping.steps == 0
-    return whole and state % (mapping.split * mapping.together) == 0 and state <= 16
+def _pays(across: OverLanes, chosen: Choice, length: int, state: int, chunks: int) -> bool:
+    """Whether time across lanes is possible, and faster than so many chunks: steps that fill their tiles, and chunks
+    enough that their second pass costs more than what lanes exchange."""
+    possible = across.tile % chosen.interval == 0 and chosen.interval % across.steps == 0
+    possible = (
+        possible and length % across.steps == 0 and state % across.together == 0 and state <= MOST_STATES_OVER_LANES
+    )
+    filled = length >= FILLED * across.tile * -(-length // across.tile)
+    return possible and filled and chunks >= FEWEST_CHUNKS_OVER_LANES
 
 
 @functools.cache
