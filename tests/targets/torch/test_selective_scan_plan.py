@@ -87,6 +87,28 @@ def test_few_channels_are_cut_into_chunks_and_many_are_not() -> None:
     assert (many.forward_chunk, many.backward_chunk) == (2048, 2048)
 
 
+@pytest.mark.parametrize(
+    ("batch", "length", "state", "dtype", "expected"),
+    [
+        (1, 2048, 16, torch.bfloat16, True),
+        (1, 16384, 16, torch.float16, True),
+        (1, 2048, 16, torch.float32, False),  # slower there
+        (64, 2048, 16, torch.bfloat16, False),  # channels enough
+        (1, 2040, 16, torch.bfloat16, False),  # no whole steps of a lane
+        (1, 560, 16, torch.bfloat16, False),  # a second tile for 48 steps
+        (1, 2048, 15, torch.bfloat16, False),  # no whole pairs of states
+        (1, 2048, 64, torch.bfloat16, False),  # more states than were measured
+    ],
+)
+def test_few_channels_in_16_bits_have_time_across_lanes(
+    batch: int, length: int, state: int, dtype: torch.dtype, expected: bool
+) -> None:
+    shape, sizes = (batch, 1024, length, state, 1), (dtype.itemsize, kept_bytes(dtype))
+    chosen = selective_scan_plan.plan(*shape, *sizes, H200, over_lanes=True)
+    assert (chosen.over_lanes is not None) == expected
+    assert selective_scan_plan.plan(*shape, *sizes, H200).over_lanes is None
+
+
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: str(choice.state))
 def test_stored_states_are_as_many_as_the_plan_s_intervals(choice: selective_scan_plan.Choice) -> None:
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
