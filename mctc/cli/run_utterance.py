@@ -72,7 +72,9 @@ def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
         found = frames_over(built, audio.path, precision, weights)
         if sound:
             assert rate is not None, "sound has a rate"
-            files = {each.name: wav_of(each.frames.reshape(-1), rate) for each in found.series if found.is_sound(each)}
+            made = [each for each in found.series if found.is_sound(each)]
+            length = round(found.audio_s * rate)  # that of the recording, which fills no frame at its end
+            files = {each.name: wav_of(each.frames.reshape(-1)[:length], rate) for each in made}
             tell_of_other_results([each.name for each in found.series if each.name not in files] + [*found.left_out])
             return files
         tell_of_numbers(built, found.left_out)
@@ -83,11 +85,12 @@ def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
     return hear
 
 
-def _whole(source: Source, wanted: TranscriptRequest, timed: bool = False) -> Recording:
+def _whole(source: Source, wanted: TranscriptRequest, timed: bool | None = None) -> Recording:
+    """timed: whether times of words are asked for, of a build that can say them; None of one without words."""
     if not isinstance(source, Recording):
         raise UsageError("this build gives no text as it hears, so it can't hear sound that has no end yet")
     if wanted.form not in ("text", "json", *(("srt", "vtt") if timed else ())):
-        hint = "--timestamps tells when each part was said, for srt and vtt"
+        hint = None if timed is None else "--timestamps tells when each part was said, for srt and vtt"
         raise UsageError(f"this build says no times of words, so there is no --format {wanted.form}", hint=hint)
     return source
 

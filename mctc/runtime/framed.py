@@ -89,7 +89,7 @@ def frames_over(built: Built, audio: Path, precision: str | None = None, checkpo
     encoders = [
         Encoder(step, port, exists) for step, port in zip(shared(packages.step(function.name), len(given)), given)
     ]
-    started, heard, parts = perf_counter(), 0, [list[Floats]() for _ in given]
+    started, heard, parts = perf_counter(), Fraction(0), [list[Floats]() for _ in given]
     for chunk, count in chunks_of(config, audio, encoders[0].chunk, once=once):
         for encoder, made in zip(encoders, parts):
             made.append(encoder.push(chunk, count))
@@ -99,7 +99,7 @@ def frames_over(built: Built, audio: Path, precision: str | None = None, checkpo
     return Framed(
         tuple(Series(p.spec, each, _rate(config, p, encoders[0].chunk)) for p, each in zip(given, frames)),
         sound_rate(built),
-        config.samples(heard) / config.sample_rate,
+        float(heard / config.rate),
         done - started,
         tuple(port.spec for port in function.outputs if port.spec not in names),
     )

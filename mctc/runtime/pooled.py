@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
@@ -60,9 +62,9 @@ def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Pa
     if not parts:
         raise BuildError(f"{audio} holds no frame of audio")
     (chunk, frames), coded = parts[0], perf_counter()
-    chunk = heard(port.spec, chunk, frames, port.domain)
+    chunk = heard(port.spec, chunk, math.ceil(frames), port.domain)
     results = step({port.spec: to_port(chunk, port), **existing(function, exists, frames)})
-    done, seconds = perf_counter(), frames * config.hop / config.sample_rate
+    done, seconds = perf_counter(), float(frames / Fraction(config.rate))
     shown = {each.spec: _shown(built, function, each, results[each.spec]) for each in function.outputs}
     scores = {each.spec for each in function.outputs if each.type.find(Role.VOCABULARY) is not None}
     return Pooled(shown, frozenset(scores), seconds, coded - started, done - coded)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from mctc.audio.front_end import FrontEnd, frames_of, streaming
+from mctc.audio.front_end import FrontEnd, existing_frames, frames_of, streaming
 from mctc.audio.load import load_audio, stream_audio
 from mctc.decode.endpoint import Endpointer
 from mctc.decode.hypothesis import Hypothesis, Partial
@@ -124,32 +125,36 @@ def listen(
     return transcript
 
 
-def chunks_of(config: FrontEnd, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int]]:
-    """Chunks of frames [chunk, bins] of a recording, and how many frames of each exist; the last is filled with zeros.
+def chunks_of(config: FrontEnd, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int | Fraction]]:
+    """Chunks of frames [chunk, bins] of a recording, and how many frames of each exist: of samples as they are a part,
+    perhaps, of the last one. The last chunk is filled with zeros.
 
     once: a chunk is a whole utterance, filled with silence. Raises BuildError for a recording that is longer.
     """
-    for number, part in enumerate(_parts(config, audio, chunk)):
+    for number, (part, exist) in enumerate(_parts(config, audio, chunk)):
         if once and number:
             room = chunk * config.hop / config.sample_rate
             raise BuildError(f"{audio} is longer than an utterance, {room:g} s", hint="cut it where someone pauses")
         fill = config.silence if once else 0.0
-        yield np.pad(part, ((0, chunk - len(part)), (0, 0)), constant_values=fill), len(part)
+        yield np.pad(part, ((0, chunk - len(part)), (0, 0)), constant_values=fill), exist
 
 
-def _parts(config: FrontEnd, audio: Path, chunk: int) -> Iterator[Frames]:
-    """The frames of a recording, `chunk` at a time; the last part may have fewer."""
+def _parts(config: FrontEnd, audio: Path, chunk: int) -> Iterator[tuple[Frames, int | Fraction]]:
+    """The frames of a recording, `chunk` at a time, and how many of them exist; the last part may have fewer."""
     held: Frames = np.zeros((0, config.bins), np.float32)
+    given = told = 0
     if config.streams:
         stream = streaming(config)
         for samples in stream_audio(audio, chunk * config.hop, config.sample_rate):
-            held = np.concatenate([held, stream.push(samples)])
+            held, given = np.concatenate([held, stream.push(samples)]), given + len(samples)
             while len(held) >= chunk:
-                yield held[:chunk]
-                held = held[chunk:]
+                yield held[:chunk], chunk
+                held, told = held[chunk:], told + chunk
         held = np.concatenate([held, stream.flush()])
     else:
-        held = frames_of(load_audio(audio, config.sample_rate), config)
+        samples = load_audio(audio, config.sample_rate)
+        held, given = frames_of(samples, config), len(samples)
     while len(held):
-        yield held[:chunk]
-        held = held[chunk:]
+        left = existing_frames(given, config) - told
+        yield held[:chunk], max(Fraction(0), min(Fraction(chunk), left))
+        held, told = held[chunk:], told + chunk

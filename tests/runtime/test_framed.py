@@ -84,6 +84,23 @@ def test_sound_is_as_long_as_the_recording_and_on_time(mctc: Any, speech: Path, 
     np.testing.assert_allclose(made, 0.5 * (samples + np.pad(samples[40:], (0, 40))), atol=1e-6)
 
 
+def test_sound_in_frames_is_as_long_as_the_recording_too(mctc: Any, tmp_path: Path) -> None:
+    """The last frame, which the recording does not fill, is cut where that ends."""
+    later = "later: f32[B, T, 320] { return 0.5 * samples }"
+    text = LATE.replace("16 kHz\n", "50 Hz\n", 1).replace("[B, T, 1])", "[B, T, 320])")
+    folder = built(text.replace(text[text.index("later:") : text.index("\n    audio")], later), tmp_path)
+    rng = np.random.default_rng(0)
+    lengths = (1, 319, 320, 321, 5000)
+    for length in lengths:
+        soundfile.write(tmp_path / f"{length}.wav", 0.5 * rng.uniform(-1, 1, length), 16_000, subtype="FLOAT")
+    mctc(
+        "run", folder, *(tmp_path / f"{n}.wav" for n in lengths), "--output", tmp_path / "made", "--arithmetic", "fp32"
+    )
+    for length in lengths:
+        samples, made = load_audio(tmp_path / f"{length}.wav"), load_audio(tmp_path / "made" / f"{length}.wav")
+        np.testing.assert_allclose(made, 0.5 * samples, atol=1e-6)
+
+
 def test_several_sounds_are_a_file_each_and_numbers_are_told(mctc: Any, speech: Path, tmp_path: Path) -> None:
     text = LATE.replace("-> later: f32[B, T, 1]", "-> (near: f32[B, T, 1], far: f32[B, T, 1], power: f32[B, T/40, 1])")
     text = text.replace("0.5 * (samples + ahead(samples, 40))", SOUNDS)

@@ -110,6 +110,33 @@ def test_one_frame_of_an_utterance_is_a_result_without_time(tmp_path: Path, caps
     assert "arousal (a number): " in told
 
 
+def test_marks_of_samples_end_where_the_recording_does(tmp_path: Path) -> None:
+    import soundfile
+
+    (tmp_path / "m.mct").write_text("""model marked {
+        dim T: time @ 100 Hz
+        component c(samples: f32[T, 160], exists: f32[T, 160] in {0, 1}) -> f32[1, 1] {
+            return reduce_mean(reduce_mean(exists, "channel") + 0 * reduce_mean(samples, "channel"), "time")
+        }
+        audio { rate = 16 kHz }
+        utterance { length = 2 s }
+    }""")
+    folder = build(tmp_path / "m.mct", tmp_path / "out").folder
+    soundfile.write(tmp_path / "odd.wav", np.zeros(16_123), 16_000)
+    found = pool(open_built(folder), tmp_path / "odd.wav", "fp32")
+    assert found.results["output"] == pytest.approx(16_123 / 32_000, rel=1e-5)
+    assert found.audio_s == 16_123 / 16_000
+
+
+def test_subtitles_of_numbers_are_refused_without_advice(
+    built: Path, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["run", str(built), str(speech), "--format", "srt"]) == 2
+    told = capsys.readouterr().err
+    assert "there is no --format srt" in told
+    assert "--timestamps" not in told
+
+
 def test_a_recording_that_is_longer_than_the_utterance_is_refused(built: Path, tmp_path: Path) -> None:
     import soundfile
 
