@@ -13,7 +13,9 @@ def classifier(built: Built) -> tuple[BuiltFunction, BuiltPort]:
         for port in function.over_time():
             if function.role is Role.TIME and port.type.find(Role.VOCABULARY) is not None:
                 return function, port
+    hint = "`mctc run PACKAGE --input x.npy` runs any function of its package"
+    if built.lengths.streams and any(function.role is Role.TIME for function in built.functions.values()):
+        hint += "; results without time are told of a model that takes an utterance, not a stream of chunks"
     raise BuildError(
-        f"{built.folder} has no predictor and joiner, and no encoder whose frames are classes",
-        hint="`mctc run PACKAGE --input x.npy` runs any function of its package",
+        f"{built.folder} has no predictor and joiner, and no encoder whose frames are classes", hint=hint
     )

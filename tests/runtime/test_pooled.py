@@ -155,3 +155,15 @@ def test_a_build_that_streams_is_no_such_build(tmp_path: Path, speech: Path) -> 
     assert pooling(streams) is None
     with pytest.raises(BuildError, match="results without time"):
         pool(streams, speech)
+
+
+def test_a_stream_whose_results_have_no_time_is_refused_with_what_to_write(
+    tmp_path: Path, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s.mct").write_text(
+        "model s {\n    dim B: batch\n    dim T: time @ 100 Hz\n    component c(mel: f32[B, T, 80]) -> f32[B, 4] {"
+        " return final(gru(mel, 4)) }\n    stream { chunk = 40 ms }\n}\n"
+    )
+    folder = build(tmp_path / "s.mct", tmp_path / "out").folder
+    assert run(["run", str(folder), str(speech)]) == 1
+    assert "a model that takes an utterance, not a stream of chunks" in " ".join(capsys.readouterr().err.split())
