@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mctc.ir.ops.elementwise import Cast
 from mctc.ir.ops.leaf import Constant, ParameterOp
-from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Slice, Split, SplitChannels, Transpose
+from mctc.ir.ops.shape import MergeChannels, SplitChannels
 from mctc.ir.program import Function, Op, Value
+from mctc.ir.recipes import MOVING
 
-MOVES = (Reshape, Transpose, Slice, Concat, Pad, Split, Cast, SplitChannels, MergeChannels)
+MOVES = (*MOVING, SplitChannels, MergeChannels, Cast)
 """Ops that move entries."""
 Kinds = tuple[type[Op], ...]
 

@@ -74,6 +74,7 @@ MASKS = [
     "%c = constant [0.0, -1e9, 0.0, -1e9]: f32[channel 4] %s = add(%x, %c) %y = softmax(%s)",
     "%k = scale(%keep, factor = 1e9, offset = -1e9) %s = minimum(%x, %k) %y = sigmoid(%s)",
     "%k = scale(%keep, offset = -1.0) %c = constant 1e9: f32[] %m = mul(%k, %c) %s = sub(%x, %m) %y = exp(%s)",
+    "%k = scale(%keep, factor = 1e9, offset = -1e9) %r = reverse(%k) %s = add(%x, %r) %y = softmax(%s)",
 ]
 
 
