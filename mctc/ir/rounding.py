@@ -55,17 +55,15 @@ class Rounding:
         signs = np.random.default_rng((self.jitters, x.size)).choice((-1.0, 1.0), x.shape)
         return np.asarray(np.rint(x + signs * reach), x.dtype)
 
-    def sum(self, x: Array, axis: int) -> Array:
-        """The sum along an axis, which stays with extent 1. With a seed for `jitters` it is off as one that adds term
-        after term in fp32 or better, as engines do: of many equal ones each rounding goes the same way, which no draw
-        of signs shows."""
-        total = np.asarray(x.sum(axis, keepdims=True))
+    def lost(self, x: Array, axis: int) -> Array | float:
+        """What is added to the sum along an axis, which stays with extent 1, by the rounding of partial sums. With a
+        seed for `jitters` it is that of one that adds term after term in fp32 or better, as engines do: of many equal
+        ones each rounding goes the same way, which no draw of signs shows."""
         if self.dtype is None or not self.jitters:
-            return total
+            return 0.0
         terms = x.astype(np.float64 if self.dtype is np.float64 else np.float32)
         added = np.take(np.cumsum(terms, axis), [-1], axis)
-        lost = np.asarray(added - terms.sum(axis, dtype=np.longdouble, keepdims=True), x.dtype)
-        return np.asarray(total + lost)
+        return np.asarray(added - terms.sum(axis, dtype=np.longdouble, keepdims=True), x.dtype)
 
     def mean(self, x: Array, axis: int) -> Array:
         """The mean along an axis, which stays with extent 1, as a sum in fp32 or better leaves it: what is centred on

@@ -16,6 +16,4 @@ def classifier(built: Built) -> tuple[BuiltFunction, BuiltPort]:
     hint = "`mctc run PACKAGE --input x.npy` runs any function of its package"
     if built.lengths.streams and any(function.role is Role.TIME for function in built.functions.values()):
         hint += "; results without time are told of a model that takes an utterance, not a stream of chunks"
-    raise BuildError(
-        f"{built.folder} has no predictor and joiner, and no encoder whose frames are classes", hint=hint
-    )
+    raise BuildError(f"{built.folder} has no predictor and joiner, and no encoder whose frames are classes", hint=hint)

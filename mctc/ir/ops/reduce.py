@@ -51,7 +51,7 @@ class ReduceSum(Reduce):
     rounds = True
 
     def reference(self, x: Array, rounding: Rounding = EXACT) -> Sequence[Array]:
-        return (rounding.sum(x, self.position),)
+        return (x.sum(self.position, keepdims=True) + rounding.lost(x, self.position),)
 
 
 @declare
@@ -62,7 +62,8 @@ class ReduceMean(Reduce):
     rounds = True
 
     def reference(self, x: Array, rounding: Rounding = EXACT) -> Sequence[Array]:
-        return (rounding.sum(x, self.position) / x.shape[self.position],)
+        axis = self.position
+        return (x.mean(axis, keepdims=True) + rounding.lost(x, axis) / x.shape[axis],)
 
 
 @declare
