@@ -36,8 +36,8 @@ class Given(Weights):
         super().__init__(program.sources)
         self.values = values
 
-    def source(self, source):  # type: ignore[no-untyped-def]
-        return self.values[source.name].astype(np.float32)
+    def source(self, source, dtype=np.float32):  # type: ignore[no-untyped-def]
+        return self.values[source.name].astype(dtype)
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ class GivenWeights(Weights):
         super().__init__(program.sources)
         self.case = case
 
-    def source(self, source: Source) -> Array:
-        return np.asarray(self.case.weights[source.name])
+    def source(self, source: Source, dtype: Any = np.float64) -> Array:
+        return np.asarray(self.case.weights[source.name], dtype)
 
 
 PLACES = ("f", "f", "f.a", "f.a.b", "f.layers.0", "f.layers.0.c", "f.layers.1", "f.layers.1.c", "f.d")
