@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,17 @@ def test_a_tensor_that_is_drawn_in_fp16_is_the_rounded_one(rule: str) -> None:
     whole = initializers.initialise("table", *source, 3)
     half = initializers.initialise("table", *source, 3, np.float16)
     np.testing.assert_array_equal(half.view(np.uint16), whole.astype(np.float16).view(np.uint16))
+
+
+@pytest.mark.parametrize("size", [1, 7, 300, 70_001])
+@pytest.mark.parametrize("bound", [0.1, 1e-30, 3.0])
+def test_uniform_numbers_are_those_of_numpy(size: int, bound: float) -> None:
+    text = f"program @p {{ source @table: f32[{size}] = uniform(bound = {bound}) param @table }}"
+    source = parse_program(text).sources["table"]
+    digest = hashlib.sha256(b"5:table").digest()
+    rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    expected = rng.random(size, np.float32) * np.float32(2 * bound) - np.float32(bound)
+    np.testing.assert_array_equal(initializers.initialise("table", *source, 5), expected)
 
 
 MOVED = """program @p {
