@@ -64,7 +64,7 @@ def asked_again(program: Program, rows: str | None) -> set[str]:
         for source in set(leaves(parameter.recipe)):
             if parameter.type.size >= source.type.size:
                 holders[source.name] = holders.get(source.name, 0) + 1
-    return {name for name, count in holders.items() if count > 1 or name == rows}
+    return {name for name, count in holders.items() if count > 1} | ({rows} if rows is not None else set())
 
 
 def given_rows(function: Function, inputs: Mapping[str, Array], value: Callable[[str], Array]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mctc.diagnostics.errors import MctcError
+from mctc.half_bits import from_half
 from mctc.ir.dims import Extent
 from mctc.ir.loops import Frame, Loop, frame_of, in_order
 from mctc.ir.op import Array, ieee
@@ -254,7 +255,7 @@ def _fit(name: str, array: Array, type_: TensorType, bound: dict[str, int], dtyp
         if extent.substitute(bound).value != have:
             raise EvaluationError(f"{name} has shape {list(array.shape)}, but its type is {type_}")
     wanted = dtype if type_.dtype.is_float else {DType.BOOL: np.bool_}.get(type_.dtype, np.int64)
-    return array.astype(wanted, copy=own)
+    return from_half(array) if array.dtype == np.float16 and wanted is np.float32 else array.astype(wanted, copy=own)
 
 
 def bind(extent: Extent, have: int, bound: dict[str, int]) -> None:

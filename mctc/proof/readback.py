@@ -17,6 +17,7 @@ from mctc.driver.options import BuildError
 from mctc.driver.target import Agreement, Interface
 from mctc.evaluate.parts import Parted
 from mctc.evaluate.reference import evaluate
+from mctc.half_bits import to_half
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.rounding import Rounding
@@ -210,7 +211,7 @@ class _Function:
         caches can be large."""
         sizes = symbol_sizes(self.function)
         types = [(state.name, state.value.type) for state in self.function.states]
-        states: Arrays = {name: array.astype(np.float16) for name, array in draw_types(types).items()}
+        states: Arrays = {name: to_half(array) for name, array in draw_types(types).items()}
         updates: Arrays = {}
         for number, item in enumerate(ITEMS if types else STATELESS):
             if item is SILENCE:
@@ -272,7 +273,7 @@ def _finite(array: Array) -> Array:
 def _left(array: Array, *, narrows: bool) -> Array:
     """A new state as the next call finds it: numbers; in fp16 if it `narrows` and none is beyond its range."""
     wide = _finite(array).astype(np.float32, copy=False)
-    return wide.astype(np.float16) if narrows and not is_beyond(wide) else wide
+    return to_half(wide) if narrows and not is_beyond(wide) else wide
 
 
 def _narrowed(inputs: Arrays) -> Arrays:
