@@ -82,11 +82,16 @@ class Spool:
         place = self._places.get(name)
         return place.fingerprint if isinstance(place, _Place) and place.rest is None else None
 
-    def get(self, name: str) -> Array | Quantized | None:
-        """A tensor; None for one that isn't there, or not any more. Raises OSError where the own file can't be read."""
+    def get(self, name: str, *, maps: bool = False) -> Array | Quantized | None:
+        """A tensor; None for one that isn't there, or not any more. Raises OSError where the own file can't be read.
+
+        maps: for who looks at little of it; what lies in the own file as it is may be read there when it is looked at.
+        """
         place = self._places.get(name)
         if not isinstance(place, _Place):
             return place
+        if maps and place.path is None and place.rest is None:
+            return np.memmap(self._file, place.dtype, "r", place.offset, place.shape)
         numbers: Array = np.empty(place.shape, place.dtype)
         if place.path is None:
             if not _read(self._file, place.offset, numbers):

@@ -144,8 +144,11 @@ class Weights:
         return unpacked(self.stored(parameter))
 
     def held(self, parameter: Parameter) -> Array:
-        """The same numbers in as few bytes as hold them: in fp16 where the package stores that as it is."""
-        stored = self.stored(parameter)
+        """The same numbers in as few bytes as hold them: in fp16 where the package stores that as it is. They may be on
+        the disk until they are looked at, so that a few rows cost no more than those."""
+        stored = None if self._spool is None else self._spool.get(parameter.name, maps=True)
+        if stored is None:
+            stored = self.stored(parameter)
         return stored if isinstance(stored, np.ndarray) else stored.values()
 
     def stored(self, parameter: Parameter) -> Array | Quantized:

@@ -34,6 +34,7 @@ def test_arrays_come_back(tmp_path: Path, stored: np.ndarray) -> None:
         assert isinstance(found, np.ndarray)
         assert found.dtype == stored.dtype
         np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(spool.get(name, maps=True), expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,7 +77,7 @@ def test_what_lies_in_another_file_is_left_there(tmp_path: Path, how: Quantizati
     spool.put("a", stored, (other, 6))
     assert spool._end == 0
     assert (spool.fingerprint("a") == fingerprint(numbers)) is (how is None)
-    found = spool.get("a")
+    found = spool.get("a", maps=True)
     assert found is not None
     np.testing.assert_array_equal(found if isinstance(found, np.ndarray) else found.codes, numbers)
     assert how is None or np.array_equal(found.scale, stored.scale)  # type: ignore[union-attr]
