@@ -98,17 +98,17 @@ INITIALIZERS: dict[str, Draw] = {
 
 
 def initialise(
-    name: str, type_: TensorType, rule: Initializer, seed: int, dtype: type[np.floating[Any]] = np.float32
+    name: str, type_: TensorType, rule: Initializer, seed: int, dtype: type[np.floating[Any]] | None = None
 ) -> Array:
-    """The tensor that `seed` gives to `name`: float32, the same on every machine and whatever else is drawn; or that
-    rounded to float16."""
+    """The tensor that `seed` gives to `name`: float32 (None), the same on every machine and whatever else is drawn; or
+    that rounded to float16."""
     import hashlib
 
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
     drawn = INITIALIZERS[rule.rule](rng, type_.shape, dict(rule.arguments))
     if callable(drawn):
-        return _joined(drawn, math.prod(type_.shape), dtype).reshape(type_.shape)
+        return _joined(drawn, math.prod(type_.shape), dtype or np.float32).reshape(type_.shape)
     whole = np.asarray(drawn, np.float32)
     return to_half(whole) if dtype is np.float16 else whole
 

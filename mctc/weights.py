@@ -214,8 +214,9 @@ class Weights:
         operands = [None if r is None else self._evaluate(r, parameter, dtype) for r in recipe.operands]
         return np.asarray(apply(recipe, operands), dtype)
 
-    def source(self, source: Source, dtype: type[np.floating[Any]] = np.float32) -> Array:
-        """A tensor of the checkpoint, or the one that is drawn for it."""
+    def source(self, source: Source, dtype: type[np.floating[Any]] | None = None) -> Array:
+        """A tensor of the checkpoint, or the one that is drawn for it, in float32 unless said."""
+        dtype = dtype or np.float32
         if self._checkpoint is not None and source.name not in self.uncalibrated:
             return _in(dtype, self._checkpoint.read(source.name).reshape(source.type.shape))
         kind = np.float16 if dtype is np.float16 else np.float32

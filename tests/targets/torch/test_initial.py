@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mctc.initializers import INITIALIZERS
+from mctc.initializers import INITIALIZERS, initialise
 from mctc.ir.program import Derived, Initializer, Recipe, Source
 from mctc.ir.types import DType, plain
 from mctc.language import elaborate_file
@@ -62,8 +62,7 @@ def filled(text: str, *shape: int) -> Tensor:
 def test_a_rule_draws_from_the_distribution_of_its_numpy_twin(name: str) -> None:
     rule = EXAMPLES[name]
     mine = np.sort(filled(rule_text(rule), 512, 64).numpy(), axis=None)
-    rng = np.random.default_rng(0)
-    theirs = np.sort(np.asarray(INITIALIZERS[name](rng, (512, 64), dict(rule.arguments)), np.float32), axis=None)
+    theirs = np.sort(initialise("w", plain(DType.F32, 512, 64), rule, 0), axis=None)
     width = max(float(np.ptp(theirs)), 1.0)
     quantiles = np.linspace(0.005, 0.995, 100)
     np.testing.assert_allclose(np.quantile(mine, quantiles), np.quantile(theirs, quantiles), atol=0.02 * width)
