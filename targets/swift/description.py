@@ -79,6 +79,10 @@ def _kind(built: Built) -> Json:
         size = len(built.vocabulary(function.name, output).tokens)
         return {**parts, "kind": "ctc", "vocabulary": size, "encoder": function.name, "encoded": output.spec}
     if pooling(built) is encoder:
+        first = encoder.outputs[0]
+        if first.type.find(Role.VOCABULARY) is not None:
+            told = f"{first.spec} of {encoder.name} has a vocabulary, which is padded: an app would get that, too"
+            raise SwiftError(told, hint="write the number of classes in place of the vocabulary: it is one vector")
         return {**parts, "kind": "embedding", "vocabulary": 0}
     rate = _sound_rate(built, encoder)
     return {**parts, "kind": "features" if rate is None else "sound", "vocabulary": 0, "soundRate": rate}

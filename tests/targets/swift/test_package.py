@@ -177,17 +177,23 @@ def test_the_readme_of_a_kind_shows_its_call(kind: str, program: str, call: str)
     assert "__" not in found["README.md"]
 
 
-def test_classes_of_an_utterance_are_a_vector_and_no_search(tmp_path: Path) -> None:
+FEELS = """model feels {
+    dim T: time @ 100 Hz
+    dim E: KIND = 3
+    component c(mel: f32[T, 80]) -> f32[1, E] { return softmax(linear(reduce_mean(mel, "time"), E)) }
+    utterance { length = 2 s }
+}"""
+
+
+def test_one_frame_of_an_utterance_is_a_vector_and_no_search(tmp_path: Path) -> None:
     """One frame has nothing to be searched for: class 0 would be a blank."""
-    (tmp_path / "feels.mct").write_text("""model feels {
-        dim T: time @ 100 Hz
-        dim E: vocabulary = 3
-        component c(mel: f32[T, 80]) -> f32[1, E] { return softmax(linear(reduce_mean(mel, "time"), E)) }
-        utterance { length = 2 s }
-    }""")
+    (tmp_path / "feels.mct").write_text(FEELS.replace("KIND", "channel"))
     folder = build(tmp_path / "feels.mct", tmp_path / "out", BuildOptions(target="swift")).folder
     (told,) = (path for path in folder.rglob("model.json"))
     assert json.loads(told.read_text())["kind"] == "embedding"
+    (tmp_path / "padded.mct").write_text(FEELS.replace("KIND", "vocabulary"))
+    with pytest.raises(SwiftError, match="output of c has a vocabulary, which is padded"):
+        build(tmp_path / "padded.mct", tmp_path / "padded", BuildOptions(target="swift"))
 
 
 def test_every_public_declaration_is_documented() -> None:
