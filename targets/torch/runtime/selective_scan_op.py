@@ -49,7 +49,9 @@ def scan(given: Inputs, *, softplus: bool) -> tuple[Tensor, Tensor]:
     """y and the last state of `mctc::selective_scan`, of inputs as selective_scan.selective_scan has them.
 
     Where nobody looks at operations (no compiler, export, profiler, functorch, function or dispatch mode) autograd is
-    met directly: the dispatcher's way through Python costs the host more than all launches of a scan.
+    met directly: the dispatcher's way through Python costs the host more than all launches of a scan. Under hooks of
+    saved tensors the operation is called whoever looks: layers that are computed again, maybe without the mode that
+    saw them before, must save the same.
     """
     x = given[0]
     if _unobserved(x):
@@ -100,6 +102,7 @@ def _unobserved(x: Tensor) -> bool:
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
         and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._autograd._top_saved_tensors_default_hooks(True) is None
         and not torch._C._autograd._profiler_enabled()
     )
 

@@ -6,12 +6,16 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 from mctc.targets.torch.runtime import (
     native,
@@ -33,6 +37,7 @@ from tests.targets.torch.selective_scan_cases import (
 )
 
 NAMES = ("x", "delta", "A", "B", "C", *OPTIONAL)
+LONG = ("x", "delta", "B", "C", "z", "h")
 
 
 def leaves(case: Case) -> Arguments:
@@ -278,6 +283,30 @@ def test_what_does_not_run_over_time_comes_in_any_type_and_is_widened(dtype: tor
     for found, wanted in zip(selective_scan(**given, softplus=True), selective_scan(**wide, softplus=True)):
         assert torch.equal(found, wanted)
     assert found.dtype == torch.float32
+
+
+class Unseen(TorchFunctionMode):
+    """Sees every function of torch, and does nothing with it."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("axes", [3, 4])
+@pytest.mark.parametrize("seen_first", [True, False], ids=["seen first", "seen again"])
+def test_a_layer_is_computed_again_whoever_looks_at_one_of_the_two(axes: int, seen_first: bool) -> None:
+    given = user_arguments(Case())
+    given = {name: each if axes == 3 or name not in LONG else each.unsqueeze(2) for name, each in given.items()}
+    x = given.pop("x")
+    plain, again = (x.clone().requires_grad_() for _ in range(2))
+    selective_scan(plain, **given, softplus=True)[0].square().sum().backward()
+    with Unseen() if seen_first else nullcontext():
+        y = checkpoint(lambda x: selective_scan(x, **given, softplus=True)[0], again, use_reentrant=False)
+    with nullcontext() if seen_first else Unseen():
+        y.square().sum().backward()
+    assert plain.grad is not None
+    assert again.grad is not None
+    assert torch.equal(plain.grad, again.grad)
 
 
 def test_a_second_derivative_is_refused() -> None:
