@@ -185,7 +185,8 @@ def summary(result: BuildResult) -> list[str]:
     lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
         lines.append(f"  to train: {result.folder}/training, PyTorch modules that need torch alone")
-    if kept := added(result.folder):
+    # Of what Python keeps beside modules that were imported nothing is told.
+    if kept := [name for name in added(result.folder) if "__pycache__" not in name.split("/")]:
         lines.append(f"  kept, though no build wrote it: {listing(kept)}")
     if "seed" in manifest["weights"]:
         lines.append(

@@ -47,7 +47,8 @@ def prune(
     tensors = sorted_tensors(program, groups, found, checkpoint)
     tensors = kept_tensors(program, groups, removed(program, groups), tensors) if cut else tensors
     write_sorted(weights, tensors, {"mctc.sorted": str(spec)}, output)
-    say(f"{output}: {len(found)} dimensions sorted; the nats that halving each is predicted to add, and unsorted:")
+    say(f"{output}: dimensions sorted: {len(found)}; nats that halving each would add")
+    say(f"  {'':44} {'size':>5} {'predicted':>9} {'unsorted':>9}")
     for order in found:
         best, first = order.lost(order.dimension.size // 2)
         say(f"  {order.dimension.name:44} {order.dimension.size:5} {best:9.5f} {first:9.5f}")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from mctc.compress.rules import written
+from mctc.compress.layers import named
 from mctc.compress.search import Choice, Form
 from mctc.records import dataclass
 
@@ -30,8 +30,8 @@ def point(choice: Choice, rest: int, called: str = "", true: float | None = None
 
 
 def counted(forms: Mapping[str, Form]) -> str:
-    """'12 int4(per_channel), 3 none'"""
-    return ", ".join(f"{count} {written(form)}" for form, count in Counter(forms.values()).most_common())
+    """'12 int4, 9 palette3g16, 3 none', as --forms names them"""
+    return ", ".join(f"{count} {named(form)}" for form, count in Counter(forms.values()).most_common())
 
 
 def table(points: Sequence[Point]) -> list[str]:

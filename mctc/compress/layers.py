@@ -57,6 +57,13 @@ def forms_named(text: str) -> tuple[Quantization, ...]:
     return tuple(found)
 
 
+def named(form: Quantization | None) -> str:
+    """A form as --forms has it: int8, palette3g16; none."""
+    if form is None or form.scheme != "palette":
+        return "none" if form is None else form.scheme
+    return f"palette{form.bits}" + (f"g{form.group}" if form.group else "")
+
+
 def held_in_bits(program: Program) -> dict[str, int]:
     """The bits of the activations of each weight that a rule holds in some."""
     found = {name: each.quantization for name, each in program.parameters.items()}

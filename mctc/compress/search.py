@@ -53,15 +53,19 @@ def chosen(offers: Sequence[Offer], forms: Mapping[str, Form]) -> Choice:
     )
 
 
-def within_size(offers: Sequence[Offer], size: int) -> Choice:
-    """The least loss in at most so many bytes. Raises CompressError where none is so small."""
-    least = sum(min(each.bytes.values()) for each in offers)
+def within_size(offers: Sequence[Offer], size: int, rest: int = 0) -> Choice:
+    """The least loss in at most so many bytes, `rest` of which parameters take that stay in fp16 whatever is chosen.
+
+    Raises CompressError where no choice is so small.
+    """
+    least = sum(min(each.bytes.values()) for each in offers) + rest
     if least > size:
         raise CompressError(
-            f"the weights take {least / 1e6:.2f} MB at least, and {max(size, 0) / 1e6:.2f} MB are left for them",
+            f"the parameters take {least:,} bytes at least ({rest:,} of them in fp16 whatever is chosen), "
+            f"and {size:,} are allowed",
             hint="allow forms of fewer bits (--forms), prune, or give a larger --size",
         )
-    return _solved(offers, [each.loss for each in offers], [each.bytes for each in offers], size)
+    return _solved(offers, [each.loss for each in offers], [each.bytes for each in offers], size - rest)
 
 
 def within_loss(offers: Sequence[Offer], loss: float) -> Choice:

@@ -107,12 +107,12 @@ class Session:
         ways: dict[str, int] = {}
         for each in found.values():
             ways[each.way] = ways.get(each.way, 0) + 1
-        counted = ", ".join(f"{count} {way}" for way, count in sorted(ways.items(), key=lambda pair: -pair[1]))
-        return [*tuned, f"{out}: {counted}", *told_of(held)]
+        counted = [f"  {count:3} {way}" for way, count in sorted(ways.items(), key=lambda pair: -pair[1])]
+        return [*tuned, f"{out}: {len(found)} weights rounded", *counted, *told_of(held)]
 
     def _chosen(self, offers: list[Offer], trials: Trials | None) -> Choice:
         if self.options["size"] is not None:
-            return within_size(offers, size_of(self.options["size"]) - self.rest)
+            return within_size(offers, size_of(self.options["size"]), self.rest)
         loss = float(self.options["loss"])
         return within_loss(offers, loss) if trials is None else within_true_loss(offers, trials, loss, self.told)
 
@@ -198,6 +198,9 @@ def size_of(text: str) -> int:
     number = text.strip().rstrip("kMGB").strip()
     unit = text.strip()[len(text.strip().rstrip("kMGB")) :]
     try:
-        return int(float(number) * UNITS[unit])
-    except (ValueError, KeyError, OverflowError) as error:
-        raise CompressError(f"{text!r} is no size", hint="such as 3.0MB, 900kB") from error
+        size = int(float(number) * UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise CompressError(f"{text!r} is no size", hint="such as 3.0MB, 900kB")
+    return size

@@ -173,8 +173,9 @@ def merged(files: Iterable[Path]) -> Statistics:
     first, *rest = files
     total = read_statistics(first)
     for path in rest:
+        statistics = read_statistics(path)
         try:
-            total.merge(read_statistics(path))
+            total.merge(statistics)
         except CompressError as error:
             raise CompressError(f"{path} doesn't go with {first}: {error.message}") from error
     return total

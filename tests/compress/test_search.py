@@ -42,8 +42,11 @@ def test_the_least_loss_of_a_size_is_found(share: float) -> None:
 
 
 def test_what_cannot_be_met_is_told_with_what_could() -> None:
-    with pytest.raises(CompressError, match="MB at least"):
-        within_size(OFFERS, 10)
+    least = sum(min(each.bytes.values()) for each in OFFERS)
+    told = rf"take {least + 100:,} bytes at least \(100 of them in fp16 .*, and {least + 99:,} are allowed"
+    with pytest.raises(CompressError, match=told):
+        within_size(OFFERS, least + 99, 100)
+    assert within_size(OFFERS, least + 100, 100).bytes == least
     with pytest.raises(CompressError, match="predicted to lose"):
         within_loss([Offer("w", {FORMS[0]: 1}, {FORMS[0]: 0.5})], 0.1)
 

@@ -159,6 +159,9 @@ def test_what_does_not_go_together_is_refused(place: Place, whole: Path, capsys:
     assert "is of another model, checkpoint or data" in capsys.readouterr().err
     assert run(["calibrate", "--merge", str(place.weights), "-o", str(place.folder / "x.safetensors")]) == 1
     assert "holds no statistics" in capsys.readouterr().err
+    missing = place.folder / "missing"
+    assert run(["calibrate", "--merge", str(whole), str(missing), "-o", str(place.folder / "x.safetensors")]) == 1
+    assert f"error: cannot read {missing}" in capsys.readouterr().err
     assert not (place.folder / "x.safetensors").exists()
 
 
@@ -282,13 +285,14 @@ def test_speech_that_tuning_cannot_take_is_told_before_the_rounding(
     ("options", "told"),
     [
         (["--tune", "5"], "--tune takes a build and speech"),
-        (["--size", "1kB"], "MB at least"),
+        (["--size", "1kB"], "bytes at least"),
         (["--size", "much"], "'much' is no size"),
         (["--size", "1MB", "--loss", "0.1"], "are two budgets"),
         (["--size", "1MB", "--rank", "3"], "--rank needs true losses"),
         (["--diff"], "--diff is of a search"),
         (["--plot", "f.svg"], "--plot is of a search"),
         (["--size", "", "--diff"], "'' is no size"),
+        (["--size", "-1MB"], "'-1MB' is no size"),
         (["--loss", "nan"], "--loss nan is no limit"),
         (["--size", "1MB", "--forms", "int3"], "'int3' is no form"),
         (["--smooth", "0.5"], "--smooth finds no norm in "),
