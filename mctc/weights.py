@@ -26,11 +26,11 @@ from mctc.ir.program import Value as IrValue
 from mctc.ir.recipes import STRUCTURAL, leaves
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
-from mctc.spool import Spool
 from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
+    from mctc.spool import Spool
 
 LARGEST, LEAST = 65504.0, 2.0**-24  # of fp16, above zero
 COPIES = 4  # of all parameters in fp32: the spool's, and what artifacts of steps, of whole utterances and for apps hold
@@ -39,16 +39,21 @@ KEPT = "@"  # before the name of a source among the names of parameters
 
 
 class Weights:
-    """Values of one program's parameters. One tensor is in memory at a time unless `cache` is set: then each is drawn,
-    and each value computed, once. What is stored of others is kept on the disk where `spool` names a folder.
+    """Values of one program's parameters. One tensor is in memory at a time unless `cache` is set: then each value is
+    computed once and, if its tensors are `shared` by several programs, each tensor drawn once. What is stored of others
+    is kept on the disk where `spool` names a folder.
 
     Programs before and after a pass have parameters of the same names and other values: each needs weights of its own.
     """
 
     def __init__(
-        self, sources: Mapping[str, tuple[TensorType, Initializer]], seed: int = 0, cache: bool = False
+        self,
+        sources: Mapping[str, tuple[TensorType, Initializer]],
+        seed: int = 0,
+        cache: bool = False,
+        shared: bool = True,
     ) -> None:
-        self.sources, self.seed = sources, seed
+        self.sources, self.seed, self._shared = sources, seed, cache and shared
         self._checkpoint: SafeTensors | None = None
         self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
         self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
@@ -121,6 +126,8 @@ class Weights:
         """
         self._spool, self._beside, self._again = None, folder, frozenset(again)
         if folder is not None and self._cache is None:
+            from mctc.spool import Spool
+
             held = sum(type_.size for type_, _ in self.sources.values()) * np.dtype(np.float32).itemsize
             with suppress(OSError):
                 if disk_usage(folder).free >= COPIES * held:
@@ -128,7 +135,7 @@ class Weights:
 
     def release(self) -> None:
         """Lets go of the tensor that was drawn last."""
-        if self._cache is None:
+        if not self._shared:
             self._drawn.clear()
 
     def value(self, parameter: Parameter) -> Array:

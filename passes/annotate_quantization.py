@@ -14,7 +14,7 @@ from mctc.hardware.families import Family
 from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.path_pattern import matches
-from mctc.ir.program import WIDE, Op, Parameter, Program, Quantization, QuantizeRule
+from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
 from mctc.ir.recipes import leaves
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass, Stores
@@ -89,11 +89,11 @@ class AnnotateQuantization(Pass):
             ruled = [(each, found) for each in kin if (found := first_match(program.quantize, each)) is not None]
             for parameter, rule in ruled:
                 matched[rule].parameters.append(parameter.name)
-                if rule.quantization == WIDE:
+                if rule.is_wide:
                     parameters[parameter.name] = _wide(parameter, rule)
                     matched[rule].stored += 1
                     context.explain(self.name, parameter.name, f"fp32: rule {rule.pattern}")
-            ruled = [(each, rule) for each, rule in ruled if rule.quantization != WIDE]
+            ruled = [(each, rule) for each, rule in ruled if not rule.is_wide]
             for weight, reason in _decided([(*pair, uses.get(pair[0].name, ())) for pair in ruled], family):
                 matched[weight.rule].note(weight, reason)
                 parameters[weight.parameter.name] = self._annotated(weight, reason, context)

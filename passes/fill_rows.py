@@ -56,8 +56,8 @@ class _Group:
         """Microseconds under the slowest reading, as they lie or with all columns turned into rows."""
         ops = [_shaped(op, turned) for op in self.ops]
         if turned:
-            ops += [Shaped("reshape", [value.type.shape], [], [_row(value.type.shape)]) for value in self.taken]
-            ops += [Shaped("reshape", [_row(value.type.shape)], [], [value.type.shape]) for value in self.given]
+            ops += [Shaped("reshape", (value.type.shape,), (), (_row(value.type.shape),)) for value in self.taken]
+            ops += [Shaped("reshape", (_row(value.type.shape),), (), (value.type.shape,)) for value in self.given]
         return max(total(ops, reading) for reading in READINGS)
 
 
@@ -159,10 +159,10 @@ def _single(type_: TensorType) -> bool:
 
 
 def _shaped(op: Op, turned: bool) -> Shaped:
-    taken, made = ([value.type.shape for value in values] for values in (op.present(), op.results))
+    taken, made = (tuple([value.type.shape for value in values]) for values in (op.present(), op.results))
     if turned:
-        taken, made = ([_row(shape) for shape in shapes] for shapes in (taken, made))
-    return Shaped(op.name, taken, [], made)
+        taken, made = (tuple([_row(shape) for shape in shapes]) for shapes in (taken, made))
+    return Shaped(op.name, taken, (), made)
 
 
 def _row(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mctc.ir.build import Builder
 from mctc.ir.loops import Loop, frame_of, in_order
@@ -13,13 +13,14 @@ from mctc.ir.ops.loop import Scan
 from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import Concat, Split
 from mctc.ir.program import Function, Op, Program, State, Value, name_like
-from mctc.passes.linear_scan.cost import Choice, choose
-from mctc.passes.linear_scan.frames import Frames
-from mctc.passes.linear_scan.parallel import plan, solve
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
+
+if TYPE_CHECKING:
+    from mctc.passes.linear_scan.cost import Choice
+    from mctc.passes.linear_scan.frames import Frames
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class _Lowering:
             for op in (*loop.states, *loop.ops, loop.close):
                 to.visit(op, self._behind)
             return
+        from mctc.passes.linear_scan.cost import choose  # most programs have no loop
+        from mctc.passes.linear_scan.frames import Frames
+        from mctc.passes.linear_scan.parallel import plan, solve
+
         halved = to.context.precision == "fp16"
         start, frames = len(to.ops), Frames(to, loop, to.known, halved)
         to.origin = loop.close.origin

@@ -25,7 +25,7 @@ def joined(updates: Sequence[Value], to: Rewriter) -> Value | None:
     own = [each for value in updates for each in _inside(value, to)]
     if len(own) < LEAST * len(updates):
         return None
-    apart = [*own, Shaped("concat", [value.type.shape for value in updates], [], [_whole(updates)])]
+    apart = [*own, Shaped("concat", tuple([value.type.shape for value in updates]), (), (_whole(updates),))]
     return _made(updates, to) if _slowest(_counted(updates, to)) < _slowest(apart) else None
 
 
@@ -49,15 +49,17 @@ def _counted(values: Sequence[Value], to: Rewriter) -> list[Shaped]:
     shape = _whole(values)
     if pairs := _operands(values, to):
         made = [each for side in pairs for each in _counted(side, to)]
-        return [*made, Shaped(_owner(values[0]).name, [shape, shape], [], [shape])]
-    return [] if _source(values, to) else [Shaped("concat", [value.type.shape for value in values], [], [shape])]
+        return [*made, Shaped(_owner(values[0]).name, (shape, shape), (), (shape,))]
+    if _source(values, to):
+        return []
+    return [Shaped("concat", tuple([value.type.shape for value in values]), (), (shape,))]
 
 
 def _inside(value: Value, to: Rewriter) -> list[Shaped]:
     """The ops of one value that would be done once for all: its own, and those of its operands."""
     pairs = _operands([value], to)
     shape = value.type.shape
-    own = [Shaped(_owner(value).name, [shape, shape], [], [shape])] if pairs else []
+    own = [Shaped(_owner(value).name, (shape, shape), (), (shape,))] if pairs else []
     return own + [each for (side,) in pairs for each in _inside(side, to)]
 
 

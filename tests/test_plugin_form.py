@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from mctc.plugin_ops import declare_ops
-from mctc.plugins import PluginError, Registry
+from mctc.plugins import FORMS, LISTS, PluginError, Registry, registry
 
 PASS = """
 from mctc.rewrite.base import Exact, Pass, Within
@@ -140,3 +141,12 @@ def test_the_plugin_whose_code_failed_is_named(tmp_path: Path) -> None:
         found.load("passes", "clamp")().run(None, None)
     assert found.at_fault(caught.value) == str(tmp_path / "fails.py")
     assert found.at_fault(ValueError("of nobody")) is None
+
+
+@pytest.mark.parametrize("kind", sorted(LISTS))
+def test_what_is_built_in_has_the_form_of_its_kind(kind: str) -> None:
+    """Nothing looks at it as it is loaded."""
+    faults = import_module(FORMS[kind]).faults
+    names = registry().names(kind)
+    assert names
+    assert {name: list(faults(registry().load(kind, name))) for name in names} == {name: [] for name in names}

@@ -35,7 +35,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     said = _says_lengths(program)
     try:
         plain = compile_program(
-            program, BuildOptions(), requirements=Requirements(deploys=False, whole=not said, trusts=True)
+            program, BuildOptions(), requirements=Requirements(deploys=False, whole=not said, checks=True)
         )
         found = [*plain.warnings, *_audio(plain), *_long(program)]
         _check_tokens(program)

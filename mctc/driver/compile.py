@@ -40,7 +40,7 @@ def compile_program(
     run, context = _prepared(program, options, requirements, watch)
     shipped = without_training(program)
     whole, common = run(shipped, "common")
-    alone = shipped is not program and not requirements.trusts
+    alone = shipped is not program and not requirements.checks
     training = _prepared(program, options, requirements, None)[0](program, "common")[0] if alone else whole
     return _behind(whole, training, common, run, context, options, watch, requirements)
 
@@ -54,7 +54,7 @@ def compile_whole(whole: Program, options: BuildOptions, *, requirements: Requir
 def check_numbers(whole: Program, options: BuildOptions, requirements: Requirements) -> None:
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
     if requirements.deploys:
-        run, _ = _prepared(whole, options, replace(requirements, deploys=False, trusts=True), None)
+        run, _ = _prepared(whole, options, replace(requirements, deploys=False), None)
         run(whole, "number", known=whole)
 
 
@@ -77,7 +77,6 @@ def _prepared(
     stage = partial(
         run_stage, passes=passes, context=context, without=left_out, options=pass_options(program.passes, options),
         each=options.verify_each, watch=(lambda cls, after: watch(cls.name, after)) if watch else None,
-        trusts=requirements.trusts,
     )  # fmt: skip
     return stage, context
 
@@ -95,13 +94,13 @@ def _behind(
         derived, steps = derive_latencies(whole, asked, others)
     if watch:
         watch(DERIVE, derived)
-    reference, number = run(whole, "number") if requirements.deploys else (whole, [])
+    reference, number = run(whole, "number", known=whole) if requirements.deploys else (whole, [])
     start = derived
     if reference is not whole:
         start, steps = derive_latencies(reference, asked, others, only=set(steps))
         start.vocabularies = tuple(entry for entry in start.vocabularies if entry.function in steps)
     lowered, deploy = run(start, "deploy") if requirements.deploys else (derived, [])
-    deployed, again = run(lowered, "number") if requirements.deploys else (lowered, [])
+    deployed, again = run(lowered, "number", known=lowered) if requirements.deploys else (lowered, [])
     ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
     explanations, refusals = tuple(dict.fromkeys(context.explanations)), tuple(dict.fromkeys(context.refusals))
     return Compiled(

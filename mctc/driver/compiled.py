@@ -24,8 +24,7 @@ class Requirements:
     to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
     `explanations` say why it has none. latencies: steps at every chunk that the spec lists, not only at the first.
     lays_out: number passes lay its programs out anew, so that a build for another target begins at the common passes.
-    trusts: of mctc's own passes only what a stage's first leaves is verified, and `training` is `whole`: nothing is
-    written of a check.
+    checks: nothing is written of it, so `training` is `whole`.
     """
 
     deploys: bool = True
@@ -34,7 +33,7 @@ class Requirements:
     whole: bool = False
     latencies: bool = False
     lays_out: bool = False
-    trusts: bool = False
+    checks: bool = False
 
 
 Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name

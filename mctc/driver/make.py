@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import FileRead
@@ -38,10 +38,12 @@ from mctc.ir.program import Program
 from mctc.language.read import Spec
 from mctc.plugins import PluginError
 from mctc.records import dataclass
-from mctc.tokens.stored import METADATA, as_json, write_tokens
-from mctc.tokens.table import Tokens
+from mctc.tokens.names import METADATA
 from mctc.version import __version__
 from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.tokens.table import Tokens
 
 __all__ = ["BuildResult", "build", "compile_for", "compile_whole_for", "target_named", "write_build"]
 
@@ -123,14 +125,14 @@ def write_build(
     """
     program = compiled.deployed
     refuse_program(target.refuses(compiled, options), target.name)
-    weights, origin = _weights(program, options)
+    weights, origin = _weights(program, options, shared=target.requirements.whole)
     metadata = {
         "mctc.version": __version__,
         "mctc.model": program.name,
         "mctc.source_sha256": digest(source["files"].items()),
         **(more or {}),
         **front_end.metadata(compiled),
-        **({} if tokens is None else {METADATA: as_json(tokens)}),
+        **({} if tokens is None else {METADATA: _table(tokens)}),
     }
     with replaced(out, force=options.force) as folder:
         decoder = given(compiled.whole)
@@ -144,6 +146,8 @@ def write_build(
         extra = {name: _extra(name, compiled, weights, folder, options, metadata) for name in target.extra_targets}
         write_sources(read, folder)
         if tokens is not None:
+            from mctc.tokens.stored import write_tokens
+
             write_tokens(tokens, folder)
         write_rows(decoder, program, weights, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
@@ -159,6 +163,12 @@ def write_build(
         described = read_manifest(folder)
         weights.spool(None)
     return BuildResult(out, described, compiled)
+
+
+def _table(tokens: Tokens) -> str:
+    from mctc.tokens.stored import as_json
+
+    return as_json(tokens)
 
 
 def _read_back(
@@ -243,7 +253,7 @@ def check_room(program: Program, out: Path) -> None:
         )
 
 
-def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str, Any]]:
+def _weights(program: Program, options: BuildOptions, *, shared: bool) -> tuple[Weights, dict[str, Any]]:
     count = sum(type_.size for type_, _ in program.sources.values())
     cache = count <= CACHED
     if options.weights is not None:
@@ -251,4 +261,4 @@ def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str
         origin: dict[str, Any] = {"file": options.weights.name, "sha256": sha256(options.weights)}
         told = {"left_out": list(weights.left_out), "unused": list(weights.unused)}
         return weights, origin | {key: names for key, names in told.items() if names}
-    return Weights(program.sources, options.seed, cache=cache), {"seed": options.seed}
+    return Weights(program.sources, options.seed, cache=cache, shared=shared), {"seed": options.seed}

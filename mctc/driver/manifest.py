@@ -20,8 +20,7 @@ from mctc.driver.target import Agreement, Interface, Port, Written
 from mctc.ir.domain import Domain
 from mctc.ir.program import Derived, Function, Program, Recipe
 from mctc.streaming.lengths import base_dimension, rate_of
-from mctc.tokens.stored import FILE as TOKENS
-from mctc.tokens.table import Tokens
+from mctc.tokens.names import FILE as TOKENS
 from mctc.version import __version__
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mctc.rewrite.base import Refused
     from mctc.rewrite.pipeline import Ran
     from mctc.streaming.step_info import StepInfo
+    from mctc.tokens.table import Tokens
 
 SCHEMA = 2
 NAME = "manifest.json"

@@ -15,6 +15,9 @@ _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
 
 def identifier(text: str) -> str:
     """`text` as an identifier: 'layers.0.h' becomes 'layers_0_h'. Two texts can become one identifier: see Names."""
+    name = text.replace(".", "_")
+    if name.isascii() and name.isidentifier():
+        return name
     name = _FORBIDDEN.sub("_", text)
     return name if name and not name[0].isdigit() else f"_{name}"
 

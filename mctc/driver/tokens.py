@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.driver.objective import objective_of
@@ -12,8 +13,10 @@ from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.objectives.fit import fit
 from mctc.objectives.misfit import MisfitError
-from mctc.tokens import Tokens, TokensError, fitted, read_tokens
-from mctc.tokens.letters import of_symbols
+from mctc.tokens.errors import TokensError
+
+if TYPE_CHECKING:
+    from mctc.tokens.table import Tokens
 
 UNREAD, MISFIT = "MCT0155", "MCT0156"
 
@@ -23,18 +26,22 @@ def tokens_of(program: Program, file: Path | None = None) -> Tokens | None:
 
     Raises TokensError about the file, LocatedError about the section, BuildError for a program without classes.
     """
+    settings, places = program.tokens.settings, program.tokens.places
+    if file is None and not (settings and places):
+        return None
+    from mctc.tokens import fitted, read_tokens  # the kinds of files: most specs name none
+
     if file is not None:
         tokens = read_tokens(file)
         try:
             return _with_prompt(fitted(tokens, classes_of(program), blank_of(program)), program)
         except TokensError as error:
             raise TokensError(f"{file}: {error.message}", hint=error.hint) from error
-    settings, places = program.tokens.settings, program.tokens.places
-    if not settings or not places:
-        return None
     key = next(iter(settings))
     try:
         if key == "letters":
+            from mctc.tokens.letters import of_symbols
+
             tokens = of_symbols(program.tokens.texts(key))
         else:
             tokens = read_tokens(_beside(program.tokens.text(key), places[key]))

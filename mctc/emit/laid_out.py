@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mctc.emit.unsupported import UnsupportedError
-from mctc.ir.ops.broadcast import broadcast_axes, spread
+from mctc.ir.ops.broadcast import broadcast_axes, places, spread
 from mctc.ir.ops.convolution import Conv2d, height_axis
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.linear import Embedding, channel_axis
@@ -60,6 +60,8 @@ def met_shape(op: Binary, value: Value) -> tuple[int, ...]:
     Raises where no reshape does it.
     """
     axes = broadcast_axes(op.left.type, op.right.type)
+    if places(value.type, axes) is None:
+        return value.type.shape
     marks = np.arange(value.type.size).reshape(value.type.shape)
     fitted = spread(marks, value.type, axes)
     if not np.array_equal(fitted.ravel(), marks.ravel()):

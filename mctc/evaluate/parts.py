@@ -48,6 +48,9 @@ class Pieces(Protocol):
     def is_as_stored(self, name: str) -> bool:
         """Whether a value is one stored array and no other type than that."""
 
+    def rest(self) -> Sequence[str]:
+        """Operations that none of the pieces so far has, but for constants and what reads or writes a state."""
+
     def frame(self) -> Frame | None:
         """How values come into the function and leave it; None where that is no matter of names."""
 

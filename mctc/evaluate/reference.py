@@ -83,21 +83,22 @@ def evaluate(
     read = _read(function, same)
     last_use = _last_uses(function, ordered, same, read)
     run = _Run(parameter, dtype, rounding, bound, tables(function))
-    for index, item in enumerate(ordered):
-        if watch and not isinstance(item, Loop):
-            _make_room(item.results)
-        if isinstance(item, Loop) or item not in same:
-            for op, results in run.item(item, environment):
-                environment.update(zip(op.results, results))
-                if observe:
-                    observe(op, results)
-        elif watch and not read.isdisjoint(item.results) and same[item].result in environment:
-            given = watch.instead(item, [environment[value] for value in same[item].results])
-            environment.update(zip(item.results, given))
-        if watch and not isinstance(item, Loop):
-            watch.saw(item, environment)
-        for dead in last_use.get(index, ()):
-            environment.pop(dead, None)
+    with ieee():
+        for index, item in enumerate(ordered):
+            if watch and not isinstance(item, Loop):
+                _make_room(item.results)
+            if isinstance(item, Loop) or item not in same:
+                for op, results in run.item(item, environment):
+                    environment.update(zip(op.results, results))
+                    if observe:
+                        observe(op, results)
+            elif watch and not read.isdisjoint(item.results) and same[item].result in environment:
+                given = watch.instead(item, [environment[value] for value in same[item].results])
+                environment.update(zip(item.results, given))
+            if watch and not isinstance(item, Loop):
+                watch.saw(item, environment)
+            for dead in last_use.get(index, ()):
+                environment.pop(dead, None)
     results_by_name = {name: environment[value] for name, value in function.results}
     return results_by_name, {entry.name: environment[entry.update] for entry in function.states}
 
@@ -118,10 +119,9 @@ class _Run:
 
     def op(self, op: Op, environment: Mapping[Value, Array]) -> list[Array]:
         dtype = None if self.tables.issuperset(op.results) else self.dtype
-        with ieee():
-            results = _apply(op, environment, self.parameter, dtype, self.rounding)
-            if self.rounding is not None and not self._is_rounded(op):
-                results = [self.rounding(array) for array in results]
+        results = _apply(op, environment, self.parameter, dtype, self.rounding)
+        if self.rounding is not None and not self._is_rounded(op):
+            results = [self.rounding(array) for array in results]
         for value, array in zip(op.results, results):
             _check(op, value.type, array, self.bound)
         return results

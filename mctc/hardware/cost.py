@@ -8,6 +8,7 @@ not what the segmenter estimates, so choices between forms of a computation are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import prod
 
 from mctc.hardware.rates import FREE, MEMORY, PEAK, RATES, RESIDENT, SPREAD, Measure, Rate
@@ -137,30 +138,22 @@ class Shaped:
     """An op by its shapes: computed operands, constants, results. work: two for a multiply-accumulate, else 0."""
 
     type: str
-    operands: Sequence[tuple[int, ...]]
-    constants: Sequence[tuple[int, ...]]
-    results: Sequence[tuple[int, ...]]
+    operands: tuple[tuple[int, ...], ...]
+    constants: tuple[tuple[int, ...], ...]
+    results: tuple[tuple[int, ...], ...]
     work: int = 0
 
     def microseconds(self, reading: Reading) -> float:
         """On the engine under a reading, in fp16."""
-        counted = self._counted(reading.padded)
-        if reading.near is None:
-            return estimate(counted).ane + reading.charge
-        values = [*self.operands, *self.results]
-        moved = sum(
-            bytes_of(v, reading.padded) / (reading.near if bytes_of(v, True) < WORKING_SET else MEMORY.ane)
-            for v in values
-        )
-        return max(moved, counted.work / PEAK.ane) + counted.stored / MEMORY.ane + reading.charge
+        return _microseconds(self, reading)
 
     @property
     def saved(self) -> float:
         """Microseconds that it takes less on the engine than on the CPU, as the segmenter estimates both."""
-        found = estimate(self._counted(padded=False))
-        return found.cpu - found.ane
+        return _saved(self)
 
-    def _counted(self, padded: bool) -> Counted:
+    def counted(self, padded: bool) -> Counted:
+        """What is counted of it in fp16, its rows padded or not."""
         stored = sum(bytes_of(shape, False) for shape in self.constants)
         taken, made = (sum(bytes_of(shape, padded) for shape in shapes) for shapes in (self.operands, self.results))
         first = bytes_of(self.results[0], padded)
@@ -169,6 +162,28 @@ class Shaped:
             self.type, taken + first, entries, first // 2, self.work or first // 2, taken + made, stored, stored,
             bytes_of(self.operands[0], padded) // 2 if self.operands else 0,
         )  # fmt: skip
+
+
+HELD = 1 << 12
+"""Ops whose times are known: those of a program are alike from layer to layer, and asked for again and again."""
+
+
+@lru_cache(maxsize=HELD)
+def _microseconds(op: Shaped, reading: Reading) -> float:
+    counted = op.counted(reading.padded)
+    if reading.near is None:
+        return estimate(counted).ane + reading.charge
+    moved = sum(
+        bytes_of(v, reading.padded) / (reading.near if bytes_of(v, True) < WORKING_SET else MEMORY.ane)
+        for v in (*op.operands, *op.results)
+    )
+    return max(moved, counted.work / PEAK.ane) + counted.stored / MEMORY.ane + reading.charge
+
+
+@lru_cache(maxsize=HELD)
+def _saved(op: Shaped) -> float:
+    found = estimate(op.counted(padded=False))
+    return found.cpu - found.ane
 
 
 def bytes_of(shape: Sequence[int], padded: bool) -> int:

@@ -98,12 +98,15 @@ def make(definition: type[Op], operands: Sequence[Value | None], attributes: Att
 
 def _key(definition: type[Op], operands: Sequence[Value | None], attributes: Attributes) -> _Key | None:
     """What inference depends on; None where that may be more than can be seen. Text tells 1 from True and 1.0."""
-    given = tuple(attributes.values())
-    if not definition.__module__.startswith("mctc.") or any(map(is_array, given)):
+    if not definition.__module__.startswith("mctc."):
         return None
-    types = tuple(None if value is None else value.type for value in operands)
-    values = tuple(each if isinstance(each, TensorType) else repr(each) for each in given)
-    return definition, types, tuple(attributes), values
+    values: list[TensorType | str] = []
+    for each in attributes.values():
+        if is_array(each):
+            return None
+        values.append(each if isinstance(each, TensorType) else repr(each))
+    types = tuple([None if value is None else value.type for value in operands])
+    return definition, types, tuple(attributes), tuple(values)
 
 
 def _alone(op: Op) -> Op:

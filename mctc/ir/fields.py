@@ -114,20 +114,25 @@ def variadic_operand() -> VariadicOperand:
 
 
 class Attribute(Generic[T]):
-    """An attribute: `read` checks what was given and gives its typed form. `key`: its name, if another."""
+    """An attribute: `read` checks what was given and gives its typed form. `key`: its name, if another. An op, which
+    never changes, keeps what was read in the field's place."""
 
     def __init__(self, read: Callable[[str, object], T], default: Default, key: str = "") -> None:
-        self.read, self.default, self.key = read, default, key
+        self.read, self.default, self.key, self.name = read, default, key, ""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.key = self.key or name
+        self.key, self.name = self.key or name, name
 
     @overload
     def __get__(self, op: None, owner: type) -> Attribute[T]: ...
     @overload
     def __get__(self, op: Applied, owner: type) -> T: ...
     def __get__(self, op: Applied | None, owner: type) -> Attribute[T] | T:
-        return self if op is None else self.read(self.key, op.attributes[self.key])
+        if op is None:
+            return self
+        value = self.read(self.key, op.attributes[self.key])
+        setattr(op, self.name, value)
+        return value
 
 
 def whole(default: Default = REQUIRED) -> Attribute[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mctc.ir.ops.leaf import Leaf
 from mctc.ir.path_pattern import matches
-from mctc.ir.program import WIDE, Op, Program
+from mctc.ir.program import Op, Program
 
 
 def computes_wide(program: Program, op: Op) -> bool:
@@ -12,7 +12,7 @@ def computes_wide(program: Program, op: Op) -> bool:
 
     A rule matches an instance as it matches parameters of it: `vad.**` all of a component, `encoder.norm` that layer.
     """
-    if isinstance(op, Leaf) or all(rule.quantization != WIDE for rule in program.quantize):
+    if isinstance(op, Leaf) or not any(rule.is_wide for rule in program.quantize):
         return False
     rule = next((rule for rule in program.quantize if matches(rule.pattern, op.origin.path)), None)
-    return rule is not None and rule.quantization == WIDE
+    return rule is not None and rule.is_wide

@@ -36,8 +36,8 @@ class LiteralError(ValueError):
     """A value that has no text, or a text that gives no value."""
 
 
-def quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+quoted = json.JSONEncoder(ensure_ascii=False).encode
+"""A text in quotes, as JSON has it."""
 
 
 def name_text(sigil: str, name: str) -> str:
@@ -62,6 +62,7 @@ def axis_text(axis: Axis) -> str:
     return extent_text(axis.extent) if axis.role is Role.PLAIN else f"{axis.role.value} {extent_text(axis.extent)}"
 
 
+@lru_cache(maxsize=1 << 12)
 def type_text(type_: TensorType) -> str:
     bound = "" if type_.bound is None else f" < {extent_text(type_.bound)}"
     return f"{type_.dtype.value}[{', '.join(map(axis_text, type_.axes))}]{bound}"

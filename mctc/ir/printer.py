@@ -201,7 +201,7 @@ def _attributes(given: Mapping[str, object], defaults: Mapping[str, object]) -> 
 
 def _is_default(value: object, default: object) -> bool:
     """By text, so that 1 and 1.0 stay apart."""
-    return default is not REQUIRED and value_text(value) == value_text(default)
+    return default is not REQUIRED and (value is default or value_text(value) == value_text(default))
 
 
 def _trimmed(operands: Iterable[T]) -> list[T]:

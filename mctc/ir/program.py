@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from fractions import Fraction
+from functools import cached_property
 
 from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.domain import MASK, Domain, Interval
@@ -170,6 +171,10 @@ class QuantizeRule:
     pattern: str
     quantization: Quantization | None
     origin: Origin = field(default_factory=Origin)
+
+    @cached_property
+    def is_wide(self) -> bool:
+        return self.quantization == WIDE
 
 
 @dataclass(frozen=True)

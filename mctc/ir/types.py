@@ -45,6 +45,11 @@ class Axis:
     role: Role
     extent: Extent
 
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return self.role is other.role and self.extent == other.extent if isinstance(other, Axis) else NotImplemented
+
     def __str__(self) -> str:
         return str(self.extent) if self.role is Role.PLAIN else f"{self.role.value} {self.extent}"
 
@@ -56,6 +61,13 @@ class TensorType:
     dtype: DType
     axes: tuple[Axis, ...]
     bound: Extent | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, TensorType):
+            return NotImplemented
+        return self.dtype is other.dtype and self.axes == other.axes and self.bound == other.bound
 
     def __hash__(self) -> int:
         return self._hash

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from operator import is_
 from weakref import WeakValueDictionary
@@ -32,7 +32,8 @@ def verify(program: Program, known: Program | None = None) -> None:
     names are unique; what a scan's state makes leaves by the scan; a domain is an input's and of its kind of numbers; a
     state's update has the state's type; every symbol of an extent is a declared dimension.
 
-    known: a program that breaks none; a function that `program` has from there, op for op, is not looked at again.
+    known: a program that breaks none; a function that `program` has from there, op for op, is not looked at again, and
+    of an op from there only where it stands.
     """
     before = known.parameters if known is not None and known.sources == program.sources else {}
     for name, parameter in program.parameters.items():
@@ -44,7 +45,7 @@ def verify(program: Program, known: Program | None = None) -> None:
         if name != function.name:
             raise VerificationError(f"function {function.name} is listed as {name}")
         if known is None or not _taken_over(program, function, known):
-            _function(program, function)
+            _function(program, function, known)
     for entry in program.vocabularies:
         found = program.functions.get(entry.function)
         if found is None or entry.result not in dict(found.results):
@@ -62,7 +63,14 @@ def _taken_over(program: Program, function: Function, known: Program) -> bool:
     return same and program.dims == known.dims and ends == (old.inputs, old.results, old.states, old.domains)
 
 
-def _function(program: Program, function: Function) -> None:
+def _known_ops(program: Program, function: Function, known: Program | None) -> Collection[Op]:
+    """Ops of the function in a known program. They are never changed; only the dimensions might be others."""
+    if known is None or function.name not in known.functions or program.dims != known.dims:
+        return ()
+    return set(known.functions[function.name].ops)
+
+
+def _function(program: Program, function: Function, known: Program | None) -> None:
     _unique(function, "inputs", (value.name for value in function.inputs))
     _unique(function, "results", (name for name, _ in function.results))
     _unique(function, "states", (state.name for state in function.states))
@@ -73,9 +81,16 @@ def _function(program: Program, function: Function) -> None:
         _dims(program, value.type, partial(_input_place, function, value))
         defined.add(value)
     _domains(function)
-    declared, judged = registry(), set[int]()
+    declared, judged, seen = registry(), set[int](), _known_ops(program, function, known)
     for op in function.ops:
-        _op(program, function, op, defined, declared, judged)
+        _operands(function, op, defined)
+        if op not in seen:
+            _op(program, function, op, declared, judged)
+        if isinstance(op, ParameterOp):
+            _reference(program, function, op)
+        if not defined.isdisjoint(op.results):
+            raise VerificationError(f"{_place(function, op)}: the op stands twice in the function")
+        defined.update(op.results)
     _loops(function)
     for name, value in function.results:
         if value not in defined:
@@ -131,34 +146,25 @@ def _unique(function: Function, what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _op(
-    program: Program,
-    function: Function,
-    op: Op,
-    defined: set[Value],
-    declared: Mapping[str, type[Op]],
-    judged: set[int],
-) -> None:
-    """defined: the values before it, to which its results are added; judged: types whose dimensions are declared, by
-    their identity: a pass is verified op by op, and most ops of a program have few types between them."""
+def _operands(function: Function, op: Op, defined: set[Value]) -> None:
     for value in op.operands:
         if value is not None and value not in defined:
             operand = op.operands.index(value)
             raise VerificationError(f"{_place(function, op)}: operand {operand} is not defined before this op")
+
+
+def _op(program: Program, function: Function, op: Op, declared: Mapping[str, type[Op]], judged: set[int]) -> None:
+    """judged: types whose dimensions are declared, by their identity: a pass is verified op by op, and most ops of a
+    program have few types between them."""
     if declared.get(op.name) is not type(op):
         raise VerificationError(f"{_place(function, op)}: there is no op of this name and declaration")
     _types(function, op)
-    if isinstance(op, ParameterOp):
-        _reference(program, function, op)
     for result in op.results:
-        if result in defined:
-            raise VerificationError(f"{_place(function, op)}: the op stands twice in the function")
         if result.owner is not op:
             raise VerificationError(f"{_place(function, op)}: a result belongs to another op")
         if id(result.type) not in judged:
             _dims(program, result.type, partial(_place, function, op))
             judged.add(id(result.type))
-        defined.add(result)
 
 
 def _types(function: Function, op: Op) -> None:

@@ -297,7 +297,7 @@ def annotate(program: Program, session: Session, section: s.Section | None) -> N
     if section is None or any(diagnostic.is_error for diagnostic in session.diagnostics):
         return
     paths = [item.path for item in section.body.statements if isinstance(item, s.Rule)]
-    wide = {rule.pattern for rule in program.quantize if rule.quantization == WIDE}
+    wide = {rule.pattern for rule in program.quantize if rule.is_wide}
     instances = {op.origin.path for function in program.functions.values() for op in function.ops}
     known = set(program.parameters)
     free = known | instances if wide else known

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 from mctc.records import dataclass
 
 
@@ -14,6 +17,17 @@ class TensorType:
 
     dtype: str
     shape: tuple[int | None, ...] | None
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what is held: another process hashes names otherwise."""
+        return TensorType, (self.dtype, self.shape)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.dtype, self.shape))
 
     def __str__(self) -> str:
         if self.shape is None:

@@ -1,4 +1,4 @@
-"""A large function of an artifact against the program, op by op: what is alike is computed once.
+"""A function of an artifact against the program, op by op: what is alike is computed once.
 
 By induction over the ops the function computes what the program does: where it has the program's values so far, the
 operations that make the next one of these give what the op gives. Operations that differ in nothing but names, for ops
@@ -105,7 +105,9 @@ class OpByOp:
         self._pieces = {op: self._of(op) for op in function.ops if not isinstance(op, Leaf) and op not in self._lookups}
         self._first, self._places = self._firsts()
         self.same: Mapping[Op, Op] = {}
-        self._framed = self._frame()
+        self._leaving = [(value, name, self._left(value, name)) for value, name in self._frame()]
+        if rest := parts.pieces.rest():
+            raise UnprovenError(f"{rest[0]} is no part of what an op became")
 
     def begin(self, inputs: Mapping[str, Array], *, shares: bool) -> OpByOp:
         """Another call: its inputs, and whether an op may be given what another one gave."""
@@ -120,12 +122,12 @@ class OpByOp:
     def instead(self, op: Op, results: Sequence[Array]) -> Sequence[Array]:
         """The results of the first op of its like, moved along by so many numbers as others stand in before: else an op
         on two of them would not tell one from the other."""
-        return [np.roll(array, self._places[op]) for array in results]
+        return [_moved_along(array, self._places[op]) for array in results]
 
     def saw(self, op: Op, values: Mapping[Value, Array]) -> None:
         """Calls the piece that stands for an op, if it is the first of its like."""
         if isinstance(op, ParameterOp):
-            self._is_stored(op)
+            self._is_stored(op, None if op in self.same else values[op.result])
         elif op in self._lookups:
             self._is_given(op.result, values[op.result])
         if self.beyond is not None:
@@ -141,13 +143,15 @@ class OpByOp:
 
     def end(self, values: Mapping[Value, Array]) -> None:
         """Results and new states: that they leave as what they are. values: of those."""
-        for value, name in self._framed:
+        for value, name, taken in self._leaving:
             if values[value].dtype.kind == "f" and not _is_finite(values[value]):
                 raise UnprovenError(f"{name} is not finite")
             if self.beyond is not None and self.beyond.loses(value, values[value]):
                 raise UnprovenError(f"{name} is not finite in fp16")
-            taken = [] if isinstance(value.owner, Constant) else [value]
-            self._holds(self._piece("leaves", taken, [name]), values, [values[value]])
+            self._holds(taken, values, [values[value]])
+
+    def _left(self, value: Value, name: str) -> _Taken:
+        return self._piece("leaves", [] if isinstance(value.owner, Constant) else [value], [name])
 
     def _firsts(self) -> tuple[dict[Op, Op], dict[Op, int]]:
         """Ops that are like one before, each with the first of its like, and which of those like it they are.
@@ -197,8 +201,8 @@ class OpByOp:
             if not error <= self.limit:
                 raise UnprovenError(f"{taken.likeness} differs by {error:.3g}")
 
-    def _is_stored(self, op: ParameterOp) -> None:
-        """Every number of a parameter that the function reads, once."""
+    def _is_stored(self, op: ParameterOp, value: Array | None) -> None:
+        """Every number of a parameter that the function reads, once. value: its numbers, where they are known."""
         if op.result not in self.parts.names or op.parameter in self._stored:
             return  # a table of the caller's
         name, parameter = self.parts.names[op.result], self.program.parameters[op.parameter]
@@ -214,7 +218,7 @@ class OpByOp:
         as_it_is = same and plain
         if not as_it_is and not (same and likeness in self._decoded):
             piece = self.parts.pieces.between((), (name,))
-            if piece is None or not np.array_equal(piece(())[0], unpacked(stored)):
+            if piece is None or not np.array_equal(piece(())[0], unpacked(stored) if value is None else value):
                 raise UnprovenError(f"{op.parameter} is stored otherwise")
             if same:
                 self._decoded.add(likeness)
@@ -290,6 +294,12 @@ def _frozen(value: Any) -> Hashable:
     if isinstance(value, (list, tuple)):
         return tuple(map(_frozen, value))
     return value.hex() if isinstance(value, float) else (type(value), value)
+
+
+def _moved_along(array: Array, count: int) -> Array:
+    """np.roll over all numbers, which takes three times as long for few."""
+    flat, count = array.reshape(-1), count % (array.size or 1)
+    return np.concatenate((flat[flat.size - count :], flat[: flat.size - count])).reshape(array.shape)
 
 
 def _same_bits(held: Any, wanted: Array) -> bool:

@@ -24,7 +24,7 @@ from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.numerics.difference import Difference, Scale, difference, within
 from mctc.numerics.limits import Limit, limit_of
-from mctc.numerics.parameters import Deployed, is_small
+from mctc.numerics.parameters import Deployed
 from mctc.numerics.sizes import symbol_sizes
 from mctc.numerics.undefined import first_undefined, told
 from mctc.proof.beyond import Beyond, is_beyond
@@ -75,7 +75,7 @@ class Readback:
             step = Step(function, engine, function.tables())
             call = partial(_called, step)
             each = _Function(self, program.functions[name], values, interface.artifact, call)
-            names = None if is_small(program) else self.named(function.package, name)
+            names = self.named(function.package, name)
             alone = None
             if names is not None and isinstance(engine, Parted):
                 alone = each.op_by_op(Parts(engine.pieces(function.stored_as), names, step))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from mctc.rewrite.rewriter import Rewriter, drop_dead
 Foldable = Callable[[Op], bool]
 
 LARGEST_CONSTANT = 1 << 20  # entries: a folded constant beyond this would trade arithmetic for file size
+
+
+_CONSTANTS: WeakKeyDictionary[Op, _Known] = WeakKeyDictionary()
 
 
 def structural(op: Op) -> bool:
@@ -77,12 +81,20 @@ def _known_values(program: Program, function: Function, foldable: Foldable) -> d
             parameter = program.parameters[op.parameter]
             known[op.result] = _Known(parameter.recipe, parameter.name)
         elif isinstance(op, Constant):
-            known[op.result] = _Known(compose(op.name, (), op.attributes), None)
+            known[op.result] = _of_constant(op)
         elif op.operands and not op.effects and all(v is None or v in known for v in op.operands):
             constant = all(v is None or known[v].main is None for v in op.operands)
             if constant or foldable(op):
                 _add(op, known)
     return known
+
+
+def _of_constant(op: Constant) -> _Known:
+    """Passes share constants: each is asked for by every fold of a program."""
+    found = _CONSTANTS.get(op)
+    if found is None:
+        found = _CONSTANTS[op] = _Known(compose(op.name, (), op.attributes), None)
+    return found
 
 
 def _add(op: Op, known: dict[Value, _Known]) -> None:

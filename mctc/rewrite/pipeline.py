@@ -41,24 +41,54 @@ def run_stage(
     without: Container[str] = (),
     options: Mapping[str, Mapping[str, Any]] = {},
     each: bool = False,
-    trusts: bool = False,
     watch: Watch | None = None,
     known: Program | None = None,
 ) -> tuple[Program, list[Ran]]:
     """The program after all passes of a stage but those named in `without`, which keep their place in the order.
 
     options: checked values by pass and option (mctc.rewrite.options). With `each`, every pass's promise is checked by
-    evaluation. `watch` sees the program after every pass. With `trusts`, of mctc's own passes only what the first
-    leaves is verified, and not where `known`, a program that was, is what it begins with.
+    evaluation. `watch` sees the program after every pass. known: the program, where it is known to break no rule.
+
+    What the stage leaves is verified. Where that breaks a rule, the passes run again and what each leaves is verified,
+    which tells the one at fault; so it is from the start with `each`, and where a plugin's pass is among them.
     Raises what the passes raise, PassError, VerificationError and ValidationError.
     """
+    chosen = [cls for cls in ordered(passes, stage) if cls.name not in without]
+    own = all(map(_is_own, chosen))
+
+    def run(verifies: bool, watch: Watch | None) -> tuple[Program, list[Ran]]:
+        return _run_all(program, chosen, context, options, each, watch, known, verifies)
+
+    if each or not own:
+        return run(True, watch)
+    after, ran = run(False, watch)
+    try:
+        verify(after, known)
+    except VerificationError:
+        run(True, None)
+        raise
+    return after, ran
+
+
+def _is_own(cls: type[Pass]) -> bool:
+    return cls.__module__.startswith("mctc.")
+
+
+def _run_all(
+    program: Program,
+    passes: Iterable[type[Pass]],
+    context: Context,
+    options: Mapping[str, Mapping[str, Any]],
+    each: bool,
+    watch: Watch | None,
+    known: Program | None,
+    verifies: bool,
+) -> tuple[Program, list[Ran]]:
     ran: list[Ran] = []
     validated = _validation() if each else None
-    for cls in ordered(passes, stage):
-        if cls.name in without:
-            continue
+    for cls in passes:
         known = program if ran else known
-        promise, after = _run(cls, options.get(cls.name, {}), program, context, known, trusts and known is not None)
+        promise, after = _run(cls, options.get(cls.name, {}), program, context, known, verifies)
         error = validated(promise, program, after) if validated is not None else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
         program = after
@@ -80,14 +110,14 @@ def _run(
     program: Program,
     context: Context,
     known: Program | None,
-    trusted: bool,
+    verifies: bool,
 ) -> tuple[Pass, Program]:
-    """The pass and the program that it leaves, verified but for what a known one has too, and not where mctc's own pass
-    is trusted. Raises PassError for a plugin's that fails."""
-    if cls.__module__.startswith("mctc."):
+    """The pass and the program that it leaves, verified if asked for, but for what a known one has too. Raises
+    PassError for a plugin's that fails."""
+    if _is_own(cls):
         promise = cls(**options)
         after = promise.run(program, context)
-        if not trusted:
+        if verifies:
             verify(after, known)
         return promise, after
     try:

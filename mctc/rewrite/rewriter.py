@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.attribute_value import AttributeValue
@@ -41,12 +42,16 @@ class Rewriter(Builder):
 
     def __init__(self, program: Program, function: Function, by: str, context: Context | None = None) -> None:
         super().__init__(program)
-        self.function, self.by, self.uses = function, by, function.uses()
+        self.function, self.by = function, by
         self.context = context or Context()
         self.kept = set(function.outputs)
         self._new: dict[Value, Value] = {}
         self._note = ""
         self._taken: set[Op] = set()
+
+    @cached_property
+    def uses(self) -> dict[Value, list[Op]]:
+        return self.function.uses()
 
     def __getitem__(self, old: Value) -> Value:
         return self._new[old]
@@ -95,14 +100,14 @@ class Rewriter(Builder):
         operands = self.operands(op)
         if operands == op.operands:
             return self._take(op)
-        if all(new is old or (new and old and new.type is old.type) for new, old in zip(operands, op.operands)):
-            return self._alike(op, operands)
+        if _alike(operands, op.operands):
+            return self._again(op, operands, self.origin)
         return self.emit(op.name, *operands, **op.attributes)
 
-    def _alike(self, op: Op, operands: tuple[Value | None, ...]) -> tuple[Value, ...]:
+    def _again(self, op: Op, operands: tuple[Value | None, ...], origin: Origin) -> tuple[Value, ...]:
         """An old op on other operands of the same types: inference would give what it gave."""
-        types = tuple(result.type for result in op.results)
-        made = type(op)(operands, op.attributes, self.origin).typed(types)
+        made = type(op)(operands, op.attributes, origin)
+        made.results = tuple([Value(old.type, "", made, old.index) for old in op.results])
         made.verified = op.verified
         self.ops.append(made)
         return made.results
@@ -137,6 +142,8 @@ class Rewriter(Builder):
             if isinstance(outcome, Refuse):
                 self.refuse(op, outcome.why)
                 outcome = None
+            if outcome is None and self._carried(op):
+                return
             changed = outcome is not None
             values = self.copy(op) if outcome is None else outcome
         except InferenceError as error:
@@ -169,23 +176,30 @@ class Rewriter(Builder):
                 self._new[value] = self._retyped(value, retype) if retype else value
         concerns = getattr(rule, "concerns", None)  # of a rule that knows without being asked op by op
         for op in function.ops:
-            if concerns is None or concerns(op) or not self._kept(op):
+            if concerns is None or concerns(op) or not self._carried(op):
                 self.visit(op, rule)
         self.origin = Origin()
         return self.rebuilt([State(s.name, self._new[s.value], self._new[s.update]) for s in function.states])
 
-    def _kept(self, op: Op) -> bool:
-        """Takes an op over as it is; False where that can't be."""
+    def _carried(self, op: Op) -> bool:
+        """Takes an op over as it is, or on other operands of the same types; False where that can't be."""
         if isinstance(op, ParameterOp):
             parameter = self.program.parameters.get(op.parameter)
             if op.parameter in self._parameters or parameter is None or parameter.type != op.declared:
                 return False
             self._parameters[op.parameter] = op.result
-        elif self.operands(op) != op.operands:
+            operands = op.operands
+        else:
+            operands = self.operands(op)
+        if operands == op.operands:
+            results = self._take(op)
+        elif _alike(operands, op.operands):
+            results = self._again(op, operands, op.origin)
+        else:
             return False
-        self._take(op)
-        for value in op.results:
-            self._new[value] = value
+        for old, new in zip(op.results, results):
+            self._new[old] = new
+            name_like(new, old)
         return True
 
     def _retyped(self, value: Value, retype: Retype) -> Value:
@@ -207,6 +221,14 @@ class Rewriter(Builder):
         return replace(function, inputs=inputs, ops=self.ops, results=results, states=states)
 
 
+def _alike(operands: Sequence[Value | None], others: Sequence[Value | None]) -> bool:
+    """Whether operands have the types of others."""
+    for one, other in zip(operands, others):
+        if one is not other and (one is None or other is None or one.type is not other.type):
+            return False
+    return True
+
+
 def _of_parameters(op: Op) -> bool:
     """Whether all that an op reads are parameters and constants: it is done before anything is called."""
     return all(isinstance(value.owner, Leaf) for value in op.present())
@@ -222,6 +244,9 @@ def rewrite(
     `by` is the pass's name, recorded in the history of every op a rule makes. `retype` changes input and state types.
     `context` collects what rules refuse.
     """
+
+    if retype is None and not any(may_fire(rule, function.ops) for function in program.functions.values()):
+        return program
 
     def rebuild(new: Program, function: Function) -> Function:
         if retype is None and not may_fire(rule, function.ops):

@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mctc.arguments import SECONDS, expect
-from mctc.audio.front_end import FrontEnd
-from mctc.audio.mel import MelConfig
-from mctc.audio.samples import SampleConfig
-from mctc.decode.vocabulary import Vocabulary
 from mctc.driver.engine import Engine
 from mctc.driver.manifest import NAME, called, read_manifest, sha256
 from mctc.driver.options import BuildError
@@ -27,15 +23,16 @@ from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.records import dataclass
-from mctc.runtime.arrays import read_npy
 from mctc.runtime.fed import domain_of
 from mctc.streaming.lengths import Lengths
-from mctc.tokens import Tokens, TokensError, read_tokens
+from mctc.tokens.errors import TokensError
 
-if TYPE_CHECKING:  # most builds hold their numbers themselves
+if TYPE_CHECKING:  # a build reads functions back that it has just written: it has no need of what else a folder holds
+    from mctc.audio.front_end import FrontEnd
+    from mctc.decode.vocabulary import Vocabulary
+    from mctc.tokens.table import Tokens
     from mctc.weights import Weights
 
-KINDS = {"log-mel": MelConfig, "samples": SampleConfig}  # of the frames that a manifest's `audio` is about
 PORTS = ("function", "input", "exists", "kind")  # what it says besides how they are made
 
 
@@ -99,7 +96,12 @@ class BuiltFunction:
 
     def tables(self) -> dict[str, Array]:
         """Rows [ids, width] for the inputs that are ids in the program and rows in the artifact."""
-        return {port.spec: read_npy(port.table) for port in self.inputs if port.table is not None}
+        tables = {port.spec: port.table for port in self.inputs if port.table is not None}
+        if not tables:
+            return {}
+        from mctc.runtime.arrays import read_npy
+
+        return {spec: read_npy(table) for spec, table in tables.items()}
 
     def streaming(self, ports: tuple[BuiltPort, ...], role: Role) -> list[BuiltPort]:
         """The ports that have an axis of `role`."""
@@ -204,6 +206,8 @@ class Built:
         told = self.manifest.get("tokens")
         if told is None:
             return None
+        from mctc.tokens.read import read_tokens
+
         try:
             return read_tokens(_inside(self.folder, told["file"], "the table of tokens"))
         except (TokensError, ValueError) as error:
@@ -240,6 +244,8 @@ class Built:
 
     def vocabulary(self, function: str, output: BuiltPort) -> Vocabulary:
         """Which entries of an output's vocabulary axis may win."""
+        from mctc.decode.vocabulary import Vocabulary
+
         for entry in self.manifest["vocabularies"]:
             if (entry["function"], entry["result"]) == (function, output.spec):
                 return Vocabulary.first(int(entry["valid"]))
@@ -275,7 +281,11 @@ def open_built(folder: Path) -> Built:
 
 
 def _front_end(audio: Mapping[str, Any]) -> FrontEnd:
-    made: FrontEnd = KINDS[audio.get("kind", "log-mel")](**{k: v for k, v in audio.items() if k not in PORTS})
+    from mctc.audio.mel import MelConfig
+    from mctc.audio.samples import SampleConfig
+
+    kinds: dict[str, type[FrontEnd]] = {"log-mel": MelConfig, "samples": SampleConfig}
+    made: FrontEnd = kinds[audio.get("kind", "log-mel")](**{k: v for k, v in audio.items() if k not in PORTS})
     return made
 
 

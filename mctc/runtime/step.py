@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mctc.driver.engine import Engine
+from mctc.driver.engine import Engine, Executable
 from mctc.driver.target import Load
 from mctc.ir.op import Array
 from mctc.ir.types import Role
@@ -33,7 +33,7 @@ class Packages:
         function = self.built.function(name)
         if name not in self._tables:
             self._tables[name] = function.tables()
-        return Step(function, self.engine(function.package), self._tables[name])
+        return Step(function, self.engine(function.package), self._tables[name]).opened()
 
     def whole(self, name: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
         """Function `name` over whole utterances. Raises what opening an artifact raises."""
@@ -55,11 +55,21 @@ class Step:
     """Calls take and return arrays by their names in the program, in the package's layout.
 
     tables: rows [ids, width] for inputs that are ids here and rows in the package.
+    The function is opened by the first call: who calls only parts of it has no need of the whole.
     """
 
     def __init__(self, function: BuiltFunction, engine: Engine, tables: Mapping[str, Array] | None = None) -> None:
-        self.function, self.tables = function, tables or {}
-        self.compiled = engine.function(function.stored_as)
+        self.function, self.engine, self.tables = function, engine, tables or {}
+
+    @cached_property
+    def compiled(self) -> Executable:
+        """What is called. Raises what opening an artifact's function raises."""
+        return self.engine.function(self.function.stored_as)
+
+    def opened(self) -> Step:
+        """This step, its function opened now. Raises what that raises."""
+        _ = self.compiled
+        return self
 
     def reset(self) -> None:
         """Zero states: the next call is the first of an utterance."""

@@ -49,6 +49,7 @@ class Derivation:
         check_dimensions(function, self.role, streams=self.streams)
         self.symbol = goes_along(program, function, self.role)
         self.sizes = sizes_of(program, function, self.role, lengths, labels, streams=self.streams)
+        self._static: dict[TensorType, TensorType] = {}  # types at these sizes: layers are alike
         self.chunk = labels if self.symbol is None else self.sizes[self.symbol]
         self.longest = program.utterance.count("labels") if self.role is Role.LABEL else None
         self.builder = Builder(program)
@@ -125,7 +126,10 @@ class Derivation:
         return any(axis.role is self.role and axis.extent.symbols for axis in value.type.axes)
 
     def static(self, type_: TensorType, op: Op | None) -> TensorType:
-        new = type_.substitute(self.sizes)
+        known = self._static.get(type_)
+        if known is not None:
+            return known
+        new = self._static[type_] = type_.substitute(self.sizes)
         try:
             new.shape  # noqa: B018  raises when an extent is no whole number
         except ExtentError as error:

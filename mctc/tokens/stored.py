@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mctc.tokens.errors import TokensError
+from mctc.tokens.names import FILE
 from mctc.tokens.spelling import SENTENCEPIECE, TOKENIZER, Spelling
 from mctc.tokens.table import Tokens
 
-FILE = "tokens.json"
 LISTS = ("never", "not_first", "ends")  # of ids; absent where they are empty
-METADATA = "mctc.tokens"  # the name of the table among an artifact's metadata
 
 
 def as_json(tokens: Tokens) -> str:

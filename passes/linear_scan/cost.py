@@ -95,7 +95,7 @@ def _in_turn(plan: Plan) -> _Priced:
 
 
 def _moved(kind: str, value: Value) -> Shaped:
-    return Shaped(kind, [value.type.shape], [], [value.type.shape])
+    return Shaped(kind, (value.type.shape,), (), (value.type.shape,))
 
 
 def _numbers(ops: list[Op] | tuple[Op, ...]) -> set[Value]:

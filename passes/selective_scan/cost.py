@@ -135,8 +135,8 @@ def _in_chunks(form: str, size: Size, chunk: int) -> ScanPlan:
 def _cuts(of: Size) -> list[Shaped]:
     """What cuts delta, drive, B and C into chunks, and joins the outputs."""
     wide, narrow = (1, of.channels, 1, of.frames), (1, of.states, 1, of.frames)
-    cut = [Shaped("split", [shape], [], [shape]) for shape in (wide, wide, narrow, narrow)]
-    return [*cut, Shaped("concat", [wide], [], [wide])]
+    cut = [Shaped("split", (shape,), (), (shape,)) for shape in (wide, wide, narrow, narrow)]
+    return [*cut, Shaped("concat", (wide,), (), (wide,))]
 
 
 @lru_cache(maxsize=1024)
@@ -171,8 +171,8 @@ def _folds(op: Op, known: set[Value]) -> bool:
 
 
 def _shaped(op: Op, known: set[Value]) -> Shaped:
-    taken, constants = ([v.type.shape for v in op.present() if (v in known) is fixed] for fixed in (False, True))
-    results = [value.type.shape for value in op.results]
+    taken, constants = (tuple([v.type.shape for v in op.present() if (v in known) is fixed]) for fixed in (False, True))
+    results = tuple([value.type.shape for value in op.results])
     return Shaped(TYPES.get(op.name, op.name), taken, constants, results, 2 * op.macs())
 
 

@@ -51,6 +51,7 @@ class FunctionEmitter(Emitter[Name]):
         self.block = message.block_specializations[OPSET]
         message.opset = OPSET
         self._constants: dict[object, Name] = {}
+        self._told: dict[tuple[str, bool], Name] = {}  # constants by how Python tells them: few of them are arrays
         self._uses = function.uses()
         self._wide_rows = wide_rows(program, function)
         self._outputs: dict[Value, Name] = {}
@@ -114,7 +115,14 @@ class FunctionEmitter(Emitter[Name]):
 
     def constant(self, value: Operand, wanted: str, wide: bool = False) -> Name:
         """A const operation for a compile-time value; equal ones are written once. Floats become fp16, or fp32."""
-        small = as_small(value) if not isinstance(value, np.ndarray) else value
+        if isinstance(value, np.ndarray):
+            return self._constant(value, wanted, wide)
+        told = repr(value), wide
+        if told not in self._told:
+            self._told[told] = self._constant(as_small(value), wanted, wide)
+        return self._told[told]
+
+    def _constant(self, small: Array | str, wanted: str, wide: bool) -> Name:
         if isinstance(small, str):
             key: object = small
             stored: Plain | str = small

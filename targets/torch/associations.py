@@ -1,58 +1,27 @@
-"""Scans over a matrix of keys and values that queries alone read, as one op: a module computes them without a loop."""
+"""Scans over a matrix of keys and values that queries alone read become one op (associations_op.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 from mctc.ir.dims import Extent
-from mctc.ir.fields import operand, optional_operand
 from mctc.ir.loops import Loop, in_order
-from mctc.ir.op import FLOATS, Op
-from mctc.ir.ops.loop import Scan, held_type
+from mctc.ir.op import Op
+from mctc.ir.ops.loop import Scan
 from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.program import Function, Program, State, Value
-from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
 from mctc.passes.linear_scan.affine import Affine
 from mctc.passes.linear_scan.frames import Frames
-from mctc.passes.linear_scan.matrix import Matrix, axes_of
+from mctc.passes.linear_scan.matrix import Matrix
 from mctc.passes.linear_scan.parallel import plan
 from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
+from mctc.targets.torch.associations_op import NAME, Associations
 
-NAME = "associations"
 Named = tuple[str, str]
 """The instance that a loop is in, and its first state."""
-
-
-class Associations(Op):
-    """S(t) = exp(log_decay(t)) * S(t-1) + key(t) value(t) + into(t) (the sum over features of of(t) * S(t-1)); y(t) is
-    the sum over features of query(t) * S(t). Keys, queries and decays [batch, channel 1, feature N, T], values [batch,
-    channel P, feature 1, T], or with channels last [batch, T, feature, channel]; results y, as values, and S behind the
-    last frame. Of modules alone: no program has it."""
-
-    name = NAME
-    query = operand()
-    key = operand()
-    value = operand()
-    log_decay = optional_operand()
-    into = optional_operand()
-    of = optional_operand()
-    h = optional_operand()
-    takes = FLOATS
-
-    def infer(self) -> Sequence[TensorType]:
-        channel, feature = axes_of(self.query.type)
-        matrix = self.query.type.with_extent(channel, self.value.type.extents[channel])
-        return matrix.with_extent(feature, Extent.of(1)), held_type(matrix)
-
-    def behaviour(self) -> TimeBehaviour:
-        return Recurrent((("h", 1),), "")
-
-    def padded(self, read: object = None, *, whole: bool = True) -> Value | None:
-        """Frames of padding change none before them, and the last matrix is not read in a padded batch."""
-        return None
 
 
 @dataclass(frozen=True)

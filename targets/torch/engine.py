@@ -26,9 +26,9 @@ from mctc.records import dataclass
 from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.parameters import Parameters
+from mctc.targets.torch.reserved import FORWARD
 from mctc.weights import Weights
 
-FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
 STATE, LENGTHS = "state", "lengths"
 QUANTIZERS = "FakeQuantizer", "InputQuantizer"  # of the runtime that lies beside the module
 

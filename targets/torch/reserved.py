@@ -9,6 +9,9 @@ from mctc.driver.refusal import Refusal
 from mctc.ir.location import Location
 from mctc.ir.program import Program
 
+FORWARD = ".forward"
+"""What the name of a component's class ends with for the function over whole utterances."""
+
 OF_MODULES = frozenset(
     [
         "T_destination",

@@ -18,12 +18,15 @@ from mctc.driver.target import Agreement, Interface, Load, Target, Written
 from mctc.emit.ports import element_types, interface
 from mctc.emit.skeleton import check_precision
 from mctc.ir.ops.attention import Attention
+from mctc.ir.ops.loop import Scan
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.time import Whole
 from mctc.language.limits import NAME
 from mctc.targets.torch.errors import EmitError
-from mctc.targets.torch.reserved import refused_names
+from mctc.targets.torch.reserved import FORWARD, refused_names
 from mctc.targets.torch.support import RUNTIME, support_files
+from mctc.tokens.names import FILE as TOKENS
+from mctc.tokens.names import METADATA
 
 if TYPE_CHECKING:
     from mctc.targets.torch.module import ModuleText
@@ -57,10 +60,6 @@ class TorchTarget(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
         """Writes the module and the files that it stands on. Raises EmitError for an op that has no torch form."""
-        from mctc.targets.torch.engine import FORWARD
-        from mctc.tokens.stored import FILE as TOKENS
-        from mctc.tokens.stored import METADATA
-
         whole, module = compiled.whole, _module(compiled)
         training = folder / FOLDER
         training.mkdir()
@@ -119,16 +118,23 @@ def _unmasked(ops: Iterable[Op]) -> Iterator[Refusal]:
 
 
 def _module(compiled: Compiled) -> ModuleText:
-    from mctc.targets.torch.associations import gathered
     from mctc.targets.torch.expressions import UnsupportedError
     from mctc.targets.torch.module import write_module
 
     whole = compiled.training
     refuse(refused_names(whole), TorchTarget.name)
     try:
-        return write_module(gathered(whole), gathered(compiled.derived).functions, _source(whole))
+        return write_module(_gathered(whole), _gathered(compiled.derived).functions, _source(whole))
     except UnsupportedError as error:
         raise EmitError(f"{whole.name} can't be written as a PyTorch module: {error}") from error
+
+
+def _gathered(program: Program) -> Program:
+    if not any(isinstance(op, Scan) for _, op in program.ops()):
+        return program  # and no reason to import what takes loops apart
+    from mctc.targets.torch.associations import gathered
+
+    return gathered(program)
 
 
 def module_name(model: str) -> str:

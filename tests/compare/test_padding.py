@@ -40,7 +40,7 @@ def test_every_model_of_the_library_is_on_the_page(root: Path) -> None:
 
 
 def test_rows_are_padded_and_all_results_count() -> None:
-    cut = Shaped("split", [(1, 4, 1, 8)], [], [(1, 2, 1, 8), (1, 2, 1, 8)])
-    found = Padding.of([cut, Shaped("tanh", [(1, 2, 1, 8)], [], [(1, 2, 1, 8)])])
+    cut = Shaped("split", ((1, 4, 1, 8),), (), ((1, 2, 1, 8), (1, 2, 1, 8)))
+    found = Padding.of([cut, Shaped("tanh", ((1, 2, 1, 8),), (), ((1, 2, 1, 8),))])
     assert (found.ops, found.raw, found.padded) == (2, 3 * 2 * 16, 3 * 2 * 64)
     assert found.most == "split 1x2x1x8: 0.000, tanh 1x2x1x8: 0.000"

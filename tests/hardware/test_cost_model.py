@@ -11,7 +11,7 @@ PUBLISHED, PADDED, CHARGED, CLOSE = READINGS
 
 
 def exp(*shape: int) -> Shaped:
-    return Shaped("exp", [shape], [], [shape])
+    return Shaped("exp", (shape,), (), (shape,))
 
 
 def test_rows_are_padded_to_64_bytes() -> None:

@@ -237,16 +237,28 @@ def forgetting(name: str, module: str) -> type[Pass]:
 
 
 @pytest.mark.parametrize("module", ["mctc.passes.made_up", "of_a_plugin"])
-@pytest.mark.parametrize("first", ["a", "z"], ids=["first", "behind another"])
-def test_of_trusted_passes_only_the_first_and_those_of_plugins_are_verified(module: str, first: str) -> None:
-    kept = replacing("keep", lambda op, r: None)
-    passes = [kept, forgetting(first, module)]
-    if module.startswith("mctc.") and first == "z":
-        found, _ = run_stage(parse_program(TEXT), "common", passes, Context(), trusts=True)
-        assert found.parameters == {}
-        return
+@pytest.mark.parametrize("name", ["a", "z"], ids=["first", "behind another"])
+def test_what_a_stage_leaves_is_verified_whoever_broke_it(module: str, name: str) -> None:
+    keep = type("keep", (Pass,), {"name": "k", "promise": Exact(), "run": lambda self, program, _: program})
     with pytest.raises(VerificationError, match="there is no parameter w"):
-        run_stage(parse_program(TEXT), "common", passes, Context(), trusts=True)
+        run_stage(parse_program(TEXT), "common", [keep, forgetting(name, module)], Context())
+
+
+def test_where_a_stage_breaks_a_rule_it_runs_again_and_ends_at_the_pass_that_broke_it() -> None:
+    ran: list[str] = []
+
+    def noted(name: str) -> type[Pass]:
+        def run(self: Pass, program: Program, context: Context) -> Program:
+            ran.append(name)
+            return program
+
+        members = {"name": name, "promise": Exact(), "run": run, "__module__": "mctc.passes.made_up"}
+        return type(name, (Pass,), members)
+
+    passes = [noted("a"), forgetting("b", "mctc.passes.made_up"), noted("c")]
+    with pytest.raises(VerificationError, match="there is no parameter w"):
+        run_stage(parse_program(TEXT), "common", passes, Context())
+    assert ran == ["a", "c", "a"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -47,13 +46,14 @@ class OpDeclaration:
     @cached_property
     def operands(self) -> dict[str, bool]:
         """Names of the operands, and whether each must be given."""
-        parameters = inspect.signature(self.function).parameters
-        return {name: item.default is item.empty for name, item in parameters.items() if item.kind != item.KEYWORD_ONLY}
+        code, given = self.function.__code__, len(self.function.__defaults__ or ())  # inspect tells it more slowly
+        return {name: at < code.co_argcount - given for at, name in enumerate(code.co_varnames[: code.co_argcount])}
 
     @cached_property
     def takes_out(self) -> bool:
         """Whether the result can be written over an operand."""
-        return "out" in inspect.signature(self.function).parameters
+        code = self.function.__code__
+        return "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 REGISTRY: dict[str, OpDeclaration] = {}

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,6 +89,8 @@ class Evaluator:
         """
         wanted = name or self.package.default_function
         if wanted not in self.package.functions:
+            from difflib import get_close_matches
+
             near = get_close_matches(wanted, self.functions, 1)
             raise EvaluationError(
                 f"{self.package.path}: there is no function '{wanted}'; there are: {', '.join(self.functions)}",

@@ -47,6 +47,7 @@ class Pieces:
         self._inputs = {item.name: item for item in function.inputs}
         self._made = {item.name: operation for operation in function.operations for item in operation.outputs}
         self._digests: dict[str, Hashable] = {}
+        self._taken: set[int] = set()  # operations that lie in a piece
 
     def between(self, takes: Sequence[str], gives: Sequence[str]) -> Piece | None:
         """The operations that make the values `gives` of the values `takes` and of constants.
@@ -66,6 +67,7 @@ class Pieces:
         inputs, outputs = tuple(filter(None, types[: len(takes)])), tuple(filter(None, types[len(takes) :]))
         if None in types:
             return None
+        self._taken |= operations.keys()
         ordered = tuple(operations[index] for index in sorted(operations))
         body = Block(inputs, tuple(gives), ordered)
         function = Function(self.function.name, self.function.opset, inputs, (), outputs, body)
@@ -107,6 +109,16 @@ class Pieces:
                 return None
             states[state] = used[0].outputs[0].name, written.name
         return Frame(tuple(self._inputs), self.function.body.outputs, states)
+
+    def rest(self) -> list[str]:
+        """Operations that lie in no piece so far, but for constants and what reads or writes a state."""
+        return [
+            str(operation)
+            for operation in self.function.walk()
+            if operation.index not in self._taken
+            and operation.type not in STATES
+            and not operation.type.startswith("const")
+        ]
 
     def _type(self, name: str) -> NamedType | None:
         if name in self._inputs:

@@ -14,7 +14,7 @@ from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.ssd import Ssd
 from mctc.targets.mlx.expressions.spelling import spelled
-from mctc.targets.torch.associations import Associations
+from mctc.targets.torch.associations_op import Associations
 from mctc.targets.torch.expressions.application import Application, spaced
 from mctc.targets.torch.expressions.sequence import heads_and_scores
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named

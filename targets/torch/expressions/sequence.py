@@ -13,7 +13,7 @@ from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.ops.ssd import Ssd
-from mctc.targets.torch.associations import Associations
+from mctc.targets.torch.associations_op import Associations
 from mctc.targets.torch.expressions.application import Application, spaced
 from mctc.targets.torch.expressions.channel import masked
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named

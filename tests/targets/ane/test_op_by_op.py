@@ -1,4 +1,4 @@
-"""The read-back of large functions, op by op: it takes what is right, and nothing that the proof of the whole finds."""
+"""The read-back of functions, op by op: it takes what is right, and nothing that the proof of the whole finds."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from mctc.ir.program import Program, Quantization, Value
 from mctc.numerics.limits import limit_of
 from mctc.package import Package, read_package
 from mctc.package.model import Constant, Function, Operation, Reference
+from mctc.package.types import NamedType
 from mctc.package.weight_file import WeightFile
 from mctc.passes.round_numbers import RoundNumbers
 from mctc.proof import op_by_op, readback
@@ -77,7 +78,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     _branches(program)
     program = RoundNumbers().run(program, Context())
     weights, target = Weights(program.sources), AneTarget()
-    if request.param == "io":  # and what a build of a large model does: stored numbers are left in the package
+    if request.param == "io":  # and what a build of a whole model does: stored numbers are left in the package
         request.getfixturevalue("spooled")
         weights.spool(folder)
     options = BuildOptions(state=request.param)
@@ -97,8 +98,8 @@ def _branches(program: Program) -> None:
 
 
 @pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every function is read back as those of a large model. The functions that had to be compared as a whole."""
+def whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The functions that had to be compared as a whole."""
     whole: list[str] = []
     compared = readback._Function.compared
 
@@ -106,13 +107,12 @@ def large(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         whole.append(self.function.name)
         return compared(self)
 
-    monkeypatch.setattr(readback, "is_small", lambda program: False)
     monkeypatch.setattr(readback._Function, "compared", counted)
     return whole
 
 
 def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
-    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
     holds = op_by_op.OpByOp._holds
@@ -122,7 +122,7 @@ def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
         lambda self, taken, *more: (called.append(str(taken.likeness)), holds(self, taken, *more))[1],
     )
     found = made.read_back(made.package)
-    assert not large
+    assert not whole
     assert {each.op_by_op for each in found} == {True}
     assert {each.result for each in found if each.function == "encoder"} >= {"encoded"}
     assert max(each.error for each in found) < 1e-5
@@ -134,7 +134,7 @@ def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
 
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_the_whole_proof_finds_is_proven_by_no_op(
-    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch, every: int
+    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
     """Every use of a value by an operation is led to another value of its type, every constant changed: op by op
     all of it is seen that the comparison of results sees."""
@@ -143,29 +143,45 @@ def test_what_the_whole_proof_finds_is_proven_by_no_op(
     for name, function in package.functions.items():
         for what, changed in islice(_changes(function), 0, None, every):
             faulty = replace(package, functions={**package.functions, name: changed})
-            large.clear()
+            whole.clear()
             with monkeypatch.context() as plain:
-                plain.setattr(readback, "is_small", lambda program: True)
+                plain.setattr(readback._Function, "op_by_op", lambda self, parts: None)
                 wrong = _refused(made, faulty, name)
             if not wrong:
                 unseen += 1
                 continue
             found += 1
-            large.clear()
+            whole.clear()
             assert _refused(made, faulty, name), what
-            assert large, what
+            assert whole, what
     assert found > 60 / every
     assert unseen < found
 
 
-def test_what_is_alike_is_told_apart_where_it_meets(made: Artifact, large: list[str]) -> None:
+def test_what_is_alike_is_told_apart_where_it_meets(made: Artifact, whole: list[str]) -> None:
     package = made.package
     function = package.functions["rounds"]
     place, less = next((i, each) for i, each in enumerate(function.operations) if each.type == "sub")
     turned = _with(function, place, replace(less, inputs={"x": less.inputs["y"], "y": less.inputs["x"]}))
     with pytest.raises(EmitError, match="less of rounds, on noise, differs"):
         made.read_back(replace(package, functions={**package.functions, "rounds": turned}))
-    assert large == ["rounds"]
+    assert whole == ["rounds"]
+
+
+def test_an_operation_that_no_op_became_is_for_the_whole_to_judge(made: Artifact, whole: list[str]) -> None:
+    package = made.package
+    function = package.functions["rounds"]
+    less = next(each for each in function.operations if each.type == "sub")
+    more = replace(
+        less, index=1 + max(each.index for each in function.operations), outputs=(_renamed(less.outputs[0]),)
+    )
+    longer = replace(function, body=replace(function.body, operations=(*function.operations, more)))
+    made.read_back(replace(package, functions={**package.functions, "rounds": longer}))
+    assert whole == ["rounds"]
+
+
+def _renamed(item: NamedType) -> NamedType:
+    return replace(item, name=f"{item.name}_again")
 
 
 def _refused(made: Artifact, package: Package, function: str) -> bool:
@@ -223,7 +239,7 @@ def _changed(constant: Constant) -> Constant | None:
 
 
 @pytest.mark.parametrize("name", ["encoder.layers.2.proj.weight", "encoder.layers.0.proj.weight", "out.weight"])
-def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, large: list[str], name: str) -> None:
+def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, whole: list[str], name: str) -> None:
     """Of one number, in a round that gives what the first one gives."""
     package = made.package
     function = package.functions["encoder"]
@@ -242,11 +258,11 @@ def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, large: list[str]
     _refused(
         made, replace(package, functions={**package.functions, "encoder": _with(function, place, changed)}), "encoder"
     )
-    assert large[:1] == ["encoder"]
+    assert whole[:1] == ["encoder"]
 
 
 def test_stored_numbers_that_lie_in_the_package_are_not_read_from_there_where_they_were_written_otherwise(
-    tmp_path: Path, large: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, whole: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mctc.spool.SMALL", 0)
     program, target = RoundNumbers().run(streaming_program(DEPTH, {}), Context()), AneTarget()
@@ -262,11 +278,11 @@ def test_stored_numbers_that_lie_in_the_package_are_not_read_from_there_where_th
     made = Artifact(program, weights, tmp_path, target, written)
     with pytest.raises(EmitError, match="differs"):
         made.read_back(made.package)
-    assert large
+    assert whole
 
 
 def test_a_product_is_shown_once_and_what_bends_in_every_call(
-    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
     holds = op_by_op.OpByOp._holds
@@ -286,7 +302,7 @@ def _last_bit(constant: Constant) -> Constant:
 
 
 def test_of_trained_weights_the_first_call_computes_every_op(
-    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[set[Op]] = []
     begin = op_by_op.OpByOp.begin
@@ -299,14 +315,14 @@ def test_of_trained_weights_the_first_call_computes_every_op(
     monkeypatch.setattr(op_by_op.OpByOp, "begin", watched)
     monkeypatch.setattr(Weights, "trained", property(lambda self: True))
     made.read_back(made.package)
-    assert not large
+    assert not whole
     assert not seen[0]
     assert all(seen[1 : len(readback.ITEMS)])
 
 
 @pytest.mark.parametrize(("body", "refused"), [("sqrt(square(y * 10000))", True), ("tanh(square(y * 10000))", False)])
 def test_numbers_that_are_lost_in_fp16_are_for_the_whole_to_judge(
-    tmp_path: Path, large: list[str], body: str, refused: bool
+    tmp_path: Path, whole: list[str], body: str, refused: bool
 ) -> None:
     spec = tmp_path / "m.mct"
     spec.write_text(f"""model m() {{
@@ -325,7 +341,7 @@ def test_numbers_that_are_lost_in_fp16_are_for_the_whole_to_judge(
             build(spec, tmp_path / "out", BuildOptions())
     else:
         build(spec, tmp_path / "out", BuildOptions())
-    assert large == ["c"] * refused
+    assert whole == ["c"] * refused
 
 
 UNDEFINED = {"paraformer"}
@@ -334,9 +350,9 @@ UNDEFINED = {"paraformer"}
 
 @pytest.mark.quick("whisper_small", "qwen3_asr_0_6b")
 @pytest.mark.parametrize("name", sorted(SIZES.keys() - UNDEFINED))
-def test_specs_are_proven_op_by_op(tmp_path: Path, large: list[str], name: str) -> None:
+def test_specs_are_proven_op_by_op(tmp_path: Path, whole: list[str], name: str) -> None:
     build(SPECS / f"{name}.mct", tmp_path / name, BuildOptions(defines=tuple(SIZES[name].items())))
-    assert not large
+    assert not whole
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import run_stage
 from mctc.rewrite.rewriter import RewriteError
 from mctc.streaming.derive import derive_program
-from mctc.targets.torch.associations import NAME
+from mctc.targets.torch.associations_op import NAME
 from mctc.targets.torch.expressions import RULES, Expression, UnsupportedError, expression
 from mctc.weights import Weights
 

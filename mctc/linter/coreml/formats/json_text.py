@@ -7,12 +7,13 @@ import re
 from typing import Any
 
 ESCAPE = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\ud[89a-f][0-9a-f]{2}|\\.")
+ENCODE = json.JSONEncoder(allow_nan=False).encode
 ALONE = len(r"\ud800")
 
 
 def json_text(value: Any) -> str:
     """The value on one line. Raises ValueError for a number that is not finite."""
-    text = json.dumps(value, allow_nan=False)
+    text = ENCODE(value)
     return ESCAPE.sub(_whole, text) if r"\ud" in text else text
 
 

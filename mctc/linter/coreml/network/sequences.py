@@ -5,6 +5,8 @@ from __future__ import annotations
 from mctc.linter.coreml.network.extents import Made, Shapes, UnfitError, product, replaced
 from mctc.package.network import Layer
 
+RECURRENT = ("simpleRecurrent", "gru", "uniDirectionalLSTM", "biDirectionalLSTM")
+
 
 def recurrent(layer: Layer, shapes: Shapes) -> Made:
     """The output, then the states of one direction or two."""

@@ -28,7 +28,6 @@ REDUCTIONS = (
     "reduceL1", "reduceL2", "reduceMax", "reduceMin", "reduceSum", "reduceProd", "reduceMean", "reduceLogSum",
     "reduceSumSquare", "reduceLogSumExp",
 )  # fmt: skip
-RECURRENT = ("simpleRecurrent", "gru", "uniDirectionalLSTM", "biDirectionalLSTM")
 CONTROL = ("branch", "loop", "loopBreak", "loopContinue")
 """What is inside these makes results, not they."""
 
@@ -36,7 +35,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(UNARY, tensors.like_first),
     **dict.fromkeys(ELEMENTWISE, planes.elementwise),
     **dict.fromkeys(REDUCTIONS, tensors.reduce),
-    **dict.fromkeys(RECURRENT, sequences.recurrent),
+    **dict.fromkeys(sequences.RECURRENT, sequences.recurrent),
     "convolution": planes.convolution,
     "pooling": planes.pooling,
     "innerProduct": planes.inner_product,

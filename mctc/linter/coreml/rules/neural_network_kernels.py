@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mctc.linter.coreml.network.graph import NetworkGraph, Node
-from mctc.linter.coreml.network.planes import window
 from mctc.linter.coreml.rule import Effect, LayerRule, Severity, Sides, listed
 from mctc.linter.coreml.rules.neural_network_sources import LIST, LOGGED
 from mctc.linter.coreml.sources import DISPATCH
 from mctc.linter.coreml.target import Target
+
+if TYPE_CHECKING:
+    from mctc.linter.coreml.network.graph import NetworkGraph, Node
 
 WIDEST = 13
 STEEPEST = 2
@@ -17,6 +19,8 @@ STEEPEST = 2
 
 def _sizes(given: Sequence[int], default: int) -> tuple[int, int]:
     """A field of two numbers; the default where it isn't as it should be."""
+    from mctc.linter.coreml.network.planes import window
+
     return window(given, default) if len(given) in (0, 2) else (default, default)
 
 

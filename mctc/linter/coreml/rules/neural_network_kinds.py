@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from mctc.linter.coreml.network.graph import NetworkGraph, Node
-from mctc.linter.coreml.network.shapes import RECURRENT
+from typing import TYPE_CHECKING
+
+from mctc.linter.coreml.network.sequences import RECURRENT
 from mctc.linter.coreml.rule import Effect, LayerRule, Severity, Sides
 from mctc.linter.coreml.rules.neural_network_sources import LIST, TWO_CONVOLUTIONS
 from mctc.linter.coreml.sources import DISPATCH
 from mctc.linter.coreml.target import Target
+
+if TYPE_CHECKING:
+    from mctc.linter.coreml.network.graph import NetworkGraph, Node
 
 BROADCASTABLE = (
     "modBroadcastable", "minBroadcastable", "maxBroadcastable", "addBroadcastable", "powBroadcastable",

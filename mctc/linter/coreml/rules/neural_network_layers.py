@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from mctc.linter.coreml.network.extents import axis_of
-from mctc.linter.coreml.network.graph import NetworkGraph, Node
+from typing import TYPE_CHECKING
+
 from mctc.linter.coreml.rule import Effect, LayerRule, Severity, Sides
 from mctc.linter.coreml.rules.neural_network_kinds import KINDS
 from mctc.linter.coreml.rules.neural_network_sources import LOGGED, TWO_CONVOLUTIONS
 from mctc.linter.coreml.sources import DISPATCH
 from mctc.linter.coreml.target import Target
+
+if TYPE_CHECKING:
+    from mctc.linter.coreml.network.graph import NetworkGraph, Node
 
 LOOK_UP_LIMIT = 32768
 
@@ -45,6 +48,8 @@ def _joined_then_depthwise(node: Node, graph: NetworkGraph, _: Target) -> str | 
     maker = makers[0]
     on_channels = maker.type == "concat" and not maker.layer.settings.sequenceConcat
     if maker.type == "concatND":
+        from mctc.linter.coreml.network.extents import axis_of
+
         on_channels = axis_of(maker.layer.settings.axis, len(shape)) == len(shape) - 3
     if not on_channels or settings.nGroups != shape[-3]:
         return None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from mctc.linter.coreml.network.graph import NetworkGraph
 from mctc.linter.coreml.rule import NetworkRule, RuleFamily, Severity, Sides, listed
 from mctc.linter.coreml.rules.neural_network_kernels import KERNELS
 from mctc.linter.coreml.rules.neural_network_layers import LAYERS
 from mctc.linter.coreml.target import Target
+
+if TYPE_CHECKING:
+    from mctc.linter.coreml.network.graph import NetworkGraph
 
 MADE_WITH, MADE_FROM = "com.github.apple.coremltools.version", "com.github.apple.coremltools.source"
 """Metadata that coremltools writes."""

@@ -14,7 +14,7 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
-from importlib.resources import files
+from pathlib import Path
 
 from markupsafe import escape
 
@@ -49,7 +49,7 @@ def render_page(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) 
 
 
 def _part(*path: str) -> str:
-    return files(__name__).joinpath(*path).read_text(encoding="utf-8").strip("\n")
+    return Path(__file__).with_name(path[0]).joinpath(*path[1:]).read_text(encoding="utf-8").strip("\n")
 
 
 def _policy(style: str, script: str) -> str:

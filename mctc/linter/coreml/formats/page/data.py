@@ -24,12 +24,15 @@ from mctc.linter.coreml.rule import CONFIDENCE, EVIDENCE, Rule, Severity
 from mctc.linter.coreml.segment import CHARGES
 
 ELIGIBLE, PREDICTED = list(Eligible), list(Predicted)
-FOR_SCRIPT = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&"})
+FOR_SCRIPT = {character: f"\\u{ord(character):04x}" for character in "<>&"}
 
 
 def as_json(data: Any) -> str:
     """JSON for the inside of a <script> element."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).translate(FOR_SCRIPT)
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for character, escape in FOR_SCRIPT.items():
+        text = text.replace(character, escape)
+    return text
 
 
 def data_of(reports: Iterable[Report]) -> dict[str, Any]:
