@@ -8,9 +8,9 @@ import numpy as np
 
 from mctc.diagnostics.diagnostic import Severity, diagnostic_at
 from mctc.ir.op import Array
-from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.linear import channel_axis
-from mctc.ir.ops.shape import Split
+from mctc.ir.ops.shape import Split, SplitChannels
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Section, Value
 from mctc.ir.recipes import compose, with_recipe
@@ -91,12 +91,17 @@ class _Resized:
             if sizes == [part.type.extents[op.position].value for part in op.results]:
                 return None
             return rewriter.emit(Split, *rewriter.operands(op), sizes=tuple(sizes), axis=op.axis)
-        if isinstance(op, Conv1d) and op.groups > 1:
-            left = self._left(op.x, channel_axis(op.x.type))
-            if left == op.groups:
-                return None
-            return rewriter.emit(Conv1d, *rewriter.operands(op), **{**op.attributes, "groups": left})
+        if isinstance(op, (Conv1d, Conv2d)) and op.groups > 1:
+            return self._grouped(op, self._left(op.x, channel_axis(op.x.type)), rewriter)
+        if isinstance(op, SplitChannels):
+            return self._grouped(op, self._left(op.result, channel_axis(op.result.type)), rewriter)
         return None
+
+    @staticmethod
+    def _grouped(op: Conv1d | Conv2d | SplitChannels, left: int, rewriter: Rewriter) -> tuple[Value, ...] | None:
+        if left == op.groups:
+            return None
+        return rewriter.emit(type(op), *rewriter.operands(op), **{**op.attributes, "groups": left})
 
     def _left(self, value: Value, axis: int) -> int:
         return int((~np.isin(self.groups.of(value, axis), self.gone)).sum())

@@ -13,14 +13,14 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, Op
-from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
 from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.ops.linear import Linear, channel_axis
 from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.ops.recurrent import Gru, Lstm
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import Split
+from mctc.ir.ops.shape import MergeChannels, Split, SplitChannels
 from mctc.ir.ops.training import Dropout, LayerDrop
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Role
@@ -101,9 +101,9 @@ class Groups:
             return
         self._joined.append((one, other))
 
-    def hold(self, value: Value, why: str) -> None:
-        """All entries of all axes must stay."""
-        for axis in range(value.type.rank):
+    def hold(self, value: Value, why: str, only: int | None = None) -> None:
+        """All entries of all axes must stay, or of one."""
+        for axis in range(value.type.rank) if only is None else (only,):
             nodes = self.nodes(value, axis)
             if nodes is not None:
                 self._held.append((nodes, why))
@@ -171,7 +171,7 @@ def _linear(op: Op, groups: Groups) -> bool:
     return True
 
 
-def _outputs(op: Linear | Conv1d, at: int, groups: Groups) -> None:
+def _outputs(op: Linear | Conv1d | Conv2d, at: int, groups: Groups) -> None:
     """The channels of a layer's result, the rows of its weight, its bias."""
     rows = groups.nodes(op.weight, 0)
     groups.join(groups.nodes(op.result, at), rows)
@@ -179,15 +179,42 @@ def _outputs(op: Linear | Conv1d, at: int, groups: Groups) -> None:
         groups.join(groups.nodes(op.bias, 0), rows)
 
 
-def _conv1d(op: Op, groups: Groups) -> bool:
-    """Of one group, or of a group for each channel."""
-    assert isinstance(op, Conv1d)
+def _convolution(op: Op, groups: Groups) -> bool:
+    """Of one group, or of a group for each channel. What lies along its features stays."""
+    assert isinstance(op, (Conv1d, Conv2d))
     at = channel_axis(op.x.type)
     depthwise = op.groups > 1 and op.x.type.extents[at] == op.weight.type.extents[0] == Extent.of(op.groups)
     if op.groups > 1 and not depthwise:
         return False
     groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 0 if depthwise else 1))
     _outputs(op, at, groups)
+    for value in (op.x, op.result):
+        _features_stay(value, op, groups)
+    return True
+
+
+def _features_stay(value: Value, op: Op, groups: Groups) -> None:
+    if (features := value.type.find(Role.FEATURE)) is not None:
+        groups.hold(value, f"{op.name} of {op.origin.path or 'the model'}", features)
+
+
+def _split_channels(op: Op, groups: Groups) -> bool:
+    assert isinstance(op, SplitChannels)
+    return _by_features(op, op.x, op.result, groups)
+
+
+def _merge_channels(op: Op, groups: Groups) -> bool:
+    assert isinstance(op, MergeChannels)
+    return _by_features(op, op.result, op.x, groups)
+
+
+def _by_features(op: Op, flat: Value, apart: Value, groups: Groups) -> bool:
+    """Entry g * F + f of the channels is channel g, feature f: a channel goes with all its features."""
+    entries, channels = (groups.nodes(value, channel_axis(value.type)) for value in (flat, apart))
+    if entries is None or channels is None:
+        return False
+    groups.join(entries, np.repeat(channels, len(entries) // len(channels)))
+    _features_stay(apart, op, groups)
     return True
 
 
@@ -251,8 +278,8 @@ def _norm(op: Op, groups: Groups) -> bool:
 
 RULES: Mapping[type[Op], Callable[[Op, Groups], bool]] = {
     Unary: _unary, Scale: _unary, Clip: _unary, Cast: _unary, Dropout: _unary, LayerDrop: _unary, Binary: _binary,
-    Constant: _constant, Linear: _linear, Conv1d: _conv1d, Split: _split, SelectiveScan: _scan, Lstm: _cell, Gru: _cell,
-    ChannelNorm: _norm,
+    Constant: _constant, Linear: _linear, Conv1d: _convolution, Conv2d: _convolution, Split: _split, SplitChannels: _split_channels,
+    MergeChannels: _merge_channels, SelectiveScan: _scan, Lstm: _cell, Gru: _cell, ChannelNorm: _norm,
 }  # fmt: skip
 """How the ops of each class join axes. False: this op is one that no rule knows."""
 
@@ -267,6 +294,6 @@ def dimensions(program: Program) -> list[Dimension]:
             found += [Dimension(f"{path}.state", op, op.A, 1), Dimension(f"{path}.inner", op, op.A, 0)]
         elif isinstance(op, (Lstm, Gru)):
             found.append(Dimension(f"{path}.cells", op, op.weight_hh, 1))
-        elif isinstance(op, (Linear, Conv1d)):
+        elif isinstance(op, (Linear, Conv1d, Conv2d)):
             found.append(Dimension(f"{path}.channels", op, op.weight, 0))
     return found

@@ -33,12 +33,21 @@ def removed(program: Program, groups: Groups) -> Array:
             raise PruneError(f"`{pattern}` takes a share from 0 to below 1, not {share!r}", place)
         found = [each for each in known if matches(pattern, each.name)]
         if not found:
-            names = [each.name for each in known]
-            hint = did_you_mean(pattern, names) or f"dimensions are, for example, {listing(names[:3])}"
+            names = [each.name for each in known if _may_go(each, groups)]
+            hint = did_you_mean(pattern, names) or f"dimensions are, for example, {listing(_various(names))}"
             raise PruneError(f"`{pattern}` names no dimension", place, hint=hint)
         for dimension in found:
             gone |= set(_cut(dimension, float(share), groups, place))
     return np.array(sorted(gone), np.int64)
+
+
+def _may_go(dimension: Dimension, groups: Groups) -> bool:
+    return not any(int(group) in groups.stays for group in groups.of(dimension.value, dimension.axis))
+
+
+def _various(names: Sequence[str]) -> list[str]:
+    """One of each kind."""
+    return list({name.rpartition(".")[2]: name for name in reversed(names)}.values())[::-1]
 
 
 def kept(size: int, share: float) -> int:

@@ -196,6 +196,61 @@ def test_a_sorted_checkpoint_is_of_the_same_function_and_loses_the_least(tmp_pat
         assert best == pytest.approx(first)
 
 
+PICTURE = """import "lib/subsample.mct"
+
+model m(width = 12) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component e(x: f32[B, T, 20]) -> f32[B, T/2, width] {
+        y = relu(conv2d(split_channels(x), 8, stride = [2, 1]) as first)
+        y = relu(separable_conv2d(y) as both)
+        return linear(merge_channels(y), width) as last
+    }
+    prune { RULES }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "columns"),
+    [
+        ("e.first.channels: 0.25", 40),
+        ("e.both.pointwise.channels: 0.5", 20),
+        ("e.both.depthwise.channels: 0.5; **.pointwise.channels: 0.25", 30),
+    ],
+)
+def test_channels_of_a_picture_go_with_all_their_features(rules: str, columns: int, tmp_path: Path) -> None:
+    (tmp_path / "m.mct").write_text(PICTURE.replace("RULES", rules))
+    (tmp_path / "plain.mct").write_text(PICTURE.replace("prune { RULES }", ""))
+    before, plain = load_program(tmp_path / "m.mct"), load_program(tmp_path / "plain.mct")
+    after = pruned(before)
+    assert validate(Prune(), before, after) < 1e-9
+    assert after.parameters["e.last.weight"].type.shape == (12, columns)
+    path, found = checkpoint(before, tmp_path / "w.safetensors"), tmp_path / "sorted.safetensors"
+    statistics = Statistics({}, 1, GrowingSums.of(tmp_path, {}))
+    random, held = np.random.default_rng(3), opened(path)
+    statistics.fisher = {name: random.uniform(0, 1, shape) for name, shape in held.shapes.items()}.get  # type: ignore[method-assign]
+    groups, order = orders(before, held, statistics)
+    tensors = sorted_tensors(before, groups, order, held)
+    assert any(not np.array_equal(each, held.read(name)) for name, each in tensors.items())
+    save_file(dict(tensors), found)
+    np.testing.assert_allclose(results(plain, found), results(plain, path), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ("e.last.channels: 0.5", "its entries are those of an input or a result of e"),
+        ("e.first.filters: 0.5", "did you mean `e.first.channels`"),
+    ],
+)
+def test_of_a_picture_what_must_stay_is_told(rules: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "m.mct").write_text(PICTURE.replace("RULES", rules))
+    with pytest.raises(LocatedError, match="MCT0158") as caught:
+        pruned(load_program(tmp_path / "m.mct"))
+    assert told in caught.value.render()
+
+
 @pytest.mark.slow
 def test_a_build_of_a_pruned_spec_trains_and_streams(tmp_path: Path) -> None:
     program_of(tmp_path, RULES["all of them"])
