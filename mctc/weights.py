@@ -26,6 +26,7 @@ from mctc.ir.program import Value as IrValue
 from mctc.ir.recipes import STRUCTURAL, leaves
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
+from mctc.padded import is_padded, unpadded
 from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class Weights:
         """A tensor of the checkpoint, or the one that is drawn for it, in float32 unless said."""
         dtype = dtype or np.float32
         if self._checkpoint is not None and source.name not in self.uncalibrated:
-            return _in(dtype, self._checkpoint.read(source.name).reshape(source.type.shape))
+            return _in(dtype, unpadded(self._checkpoint.read(source.name), source.type.shape))
         kind = np.float16 if dtype is np.float16 else np.float32
         kept = KEPT + source.name
         if (source.name, kind) not in self._drawn:
@@ -348,6 +349,9 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
     for parameter in program.parameters.values():
         for source in leaves(parameter.recipe):
             accepted.setdefault(source.name, set()).add(source.type.shape)
+            held = shapes.get(source.name)
+            if held is not None and is_padded(held, source.type.shape, parameter.recipe.type.shape):
+                accepted[source.name].add(held)
         if parameter.name in accepted or parameter.name in program.sources:
             accepted.setdefault(parameter.name, set()).update(stages(parameter.recipe))
     problems = {}

@@ -278,8 +278,9 @@ def _norm(op: Op, groups: Groups) -> bool:
 
 RULES: Mapping[type[Op], Callable[[Op, Groups], bool]] = {
     Unary: _unary, Scale: _unary, Clip: _unary, Cast: _unary, Dropout: _unary, LayerDrop: _unary, Binary: _binary,
-    Constant: _constant, Linear: _linear, Conv1d: _convolution, Conv2d: _convolution, Split: _split, SplitChannels: _split_channels,
-    MergeChannels: _merge_channels, SelectiveScan: _scan, Lstm: _cell, Gru: _cell, ChannelNorm: _norm,
+    Constant: _constant, Linear: _linear, Conv1d: _convolution, Conv2d: _convolution, Split: _split,
+    SplitChannels: _split_channels, MergeChannels: _merge_channels, SelectiveScan: _scan, Lstm: _cell, Gru: _cell,
+    ChannelNorm: _norm,
 }  # fmt: skip
 """How the ops of each class join axes. False: this op is one that no rule knows."""
 
