@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mctc.cli.apart import check_apart
 from mctc.cli.options import PATH, plugin_option
 from mctc.cli.progress import progress
 from mctc.cli.verbosity import Verbosity, say, verbosity
@@ -73,6 +74,7 @@ def _measured(
         raise UsageError(f"{needed} needed", hint="mctc calibrate BUILD DATA... --weights FILE -o FILE")
     shard, built = shard_of(asked, os.environ), open_built(given[0])
     output = shard.named(output)
+    check_apart({"-o": output}, {"--weights": weights, "--tokens": tokens, "DATA": given[1:]})
     check_place(output)
     speech = speech_of(built, given[1:], tokens, limit)
     about = identity(built, weights, speech)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.cli.apart import check_apart
 from mctc.cli.options import PATH, SPEC, defines_option, model_option, plugin_option
 from mctc.cli.progress import progress
 from mctc.cli.verbosity import say
@@ -64,6 +65,9 @@ def compress(spec: Spec, **options: Any) -> int:
 
     no_cycle_search()
     _check(spec, options)
+    read = {f"--{name}": options[name] for name in ("stats", "weights", "tokens", "data")}
+    read["SPEC"] = spec if isinstance(spec, Path) else None
+    check_apart({"-o": options["output"], "--plot": options["plot"]}, read)
     for out in filter(None, (options["output"], options["plot"])):
         check_place(out)
     with progress(f"compressing {spec}") as step:

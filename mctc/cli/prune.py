@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.cli.apart import check_apart
 from mctc.cli.options import PATH, SPEC, defines_option, model_option, plugin_option
 from mctc.cli.verbosity import say
 from mctc.diagnostics.errors import ExitCode
@@ -41,6 +42,8 @@ def prune(
     from mctc.rewrite.removed_groups import removed
 
     no_cycle_search()
+    named = spec if isinstance(spec, Path) else None
+    check_apart({"-o": output}, {"--stats": stats, "--weights": weights, "SPEC": named})
     program, checkpoint = load_program(spec, model, defines), opened(weights)
     check_fits(program, weights)
     groups, found = orders(program, checkpoint, read_measured(stats, weights))
