@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeGuard
 
-from mctc.hardware.cost import READINGS, Shaped, total
+from mctc.hardware.cost import Shaped, totals
 from mctc.ir.ops.elementwise import Binary, Clip, Scale, Unary
 from mctc.ir.ops.leaf import Leaf
 from mctc.ir.ops.norm import LayerNorm, RmsNorm
@@ -58,7 +58,7 @@ class _Group:
         if turned:
             ops += [Shaped("reshape", (value.type.shape,), (), (_row(value.type.shape),)) for value in self.taken]
             ops += [Shaped("reshape", (_row(value.type.shape),), (), (value.type.shape,)) for value in self.given]
-        return max(total(ops, reading) for reading in READINGS)
+        return max(totals(ops))
 
 
 class _Turner(Rewriter):

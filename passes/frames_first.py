@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from mctc.hardware.cost import PLACED, READINGS, total
+from mctc.hardware.cost import PLACED, READINGS, totals
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.scan import SelectiveScan
@@ -139,7 +139,7 @@ def times(ops: Iterable[Op]) -> tuple[list[float], float]:
         else:
             rest.append(op)
     made = shaped(rest, set())
-    sums = [total(made, reading) for reading in READINGS]
+    sums = [*totals(made)]
     plans = [choose(Size.of(op)).taken for op in scans]
     for plan in plans:
         sums = [a + b for a, b in zip(sums, plan.microseconds)]

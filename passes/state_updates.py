@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.hardware.cost import READINGS, Shaped, total
+from mctc.hardware.cost import Shaped, totals
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.shape import Concat, Reshape, Split
 from mctc.ir.program import Value
@@ -93,4 +93,4 @@ def _whole(values: Sequence[Value]) -> tuple[int, ...]:
 
 
 def _slowest(ops: Sequence[Shaped]) -> float:
-    return max(total(ops, reading) for reading in READINGS)
+    return max(totals(ops))

@@ -145,7 +145,14 @@ class Shaped:
 
     def microseconds(self, reading: Reading) -> float:
         """On the engine under a reading, in fp16."""
-        return _microseconds(self, reading)
+        counted = self.counted(reading.padded)
+        if reading.near is None:
+            return estimate(counted).ane + reading.charge
+        moved = sum(
+            bytes_of(v, reading.padded) / (reading.near if bytes_of(v, True) < WORKING_SET else MEMORY.ane)
+            for v in (*self.operands, *self.results)
+        )
+        return max(moved, counted.work / PEAK.ane) + counted.stored / MEMORY.ane + reading.charge
 
     @property
     def saved(self) -> float:
@@ -169,15 +176,8 @@ HELD = 1 << 12
 
 
 @lru_cache(maxsize=HELD)
-def _microseconds(op: Shaped, reading: Reading) -> float:
-    counted = op.counted(reading.padded)
-    if reading.near is None:
-        return estimate(counted).ane + reading.charge
-    moved = sum(
-        bytes_of(v, reading.padded) / (reading.near if bytes_of(v, True) < WORKING_SET else MEMORY.ane)
-        for v in (*op.operands, *op.results)
-    )
-    return max(moved, counted.work / PEAK.ane) + counted.stored / MEMORY.ane + reading.charge
+def _times(op: Shaped) -> tuple[float, ...]:
+    return tuple([op.microseconds(reading) for reading in READINGS])
 
 
 @lru_cache(maxsize=HELD)
@@ -192,6 +192,7 @@ def bytes_of(shape: Sequence[int], padded: bool) -> int:
     return prod(shape[:-1]) * (-(-row // ROW) * ROW if padded else row)
 
 
-def total(ops: Iterable[Shaped], reading: Reading) -> float:
-    """Microseconds of ops one after another."""
-    return sum(op.microseconds(reading) for op in ops)
+def totals(ops: Iterable[Shaped]) -> tuple[float, ...]:
+    """Microseconds of ops one after another, under each of READINGS."""
+    times = [_times(op) for op in ops]
+    return tuple(map(sum, zip(*times))) if times else (0.0,) * len(READINGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mctc.hardware.cost import READINGS, Shaped, total
+from mctc.hardware.cost import READINGS, Shaped, totals
 from mctc.ir.build import Builder
 from mctc.ir.loops import frame_of
 from mctc.ir.op import Op
@@ -91,7 +91,7 @@ def _in_turn(plan: Plan) -> _Priced:
     behind = [op for op in plan.readers.queries if op not in loop.ops]
     products = [value.owner for op in behind for value in op.present() if value.owner is not None]
     ops = [*whole, *once * count, *shaped([*products, *behind], set())]
-    return _Priced("frame by frame", len(ops), tuple(total(ops, reading) for reading in READINGS))
+    return _Priced("frame by frame", len(ops), totals(ops))
 
 
 def _moved(kind: str, value: Value) -> Shaped:
@@ -105,4 +105,4 @@ def _numbers(ops: list[Op] | tuple[Op, ...]) -> set[Value]:
 
 def _priced(name: str, ops: list[Op], known: set[Value]) -> _Priced:
     found = shaped(ops, known)
-    return _Priced(name, len(found), tuple(total(found, reading) for reading in READINGS))
+    return _Priced(name, len(found), totals(found))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from mctc.hardware.cost import READINGS, Shaped, bytes_of, total
+from mctc.hardware.cost import READINGS, Shaped, bytes_of, totals
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.op import Op
@@ -128,7 +128,7 @@ def _in_chunks(form: str, size: Size, chunk: int) -> ScanPlan:
     if full + bool(rest) > 1:
         ops += _cuts(size)
     padded = sum(bytes_of(shape, padded=True) for op in ops for shape in op.results)
-    times = tuple(total(ops, reading) for reading in READINGS)
+    times = totals(ops)
     return ScanPlan(form, size, chunk, len(ops), padded, times, sum(op.saved for op in ops))
 
 

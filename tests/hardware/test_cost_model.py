@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mctc.hardware.cost import CHARGE, NEAR, READINGS, ROW, WORKING_SET, Shaped, bytes_of, total
+from mctc.hardware.cost import CHARGE, NEAR, READINGS, ROW, WORKING_SET, Shaped, bytes_of, totals
 from mctc.hardware.rates import MEMORY
 
 PUBLISHED, PADDED, CHARGED, CLOSE = READINGS
@@ -31,4 +31,4 @@ def test_each_reading_counts_what_it_says() -> None:
 def test_values_beyond_the_working_set_are_streamed_in_every_reading() -> None:
     wide = exp(1, 1, 1, WORKING_SET)
     assert wide.microseconds(CLOSE) == pytest.approx(wide.microseconds(PUBLISHED) + CHARGE[0])
-    assert total([wide, wide], PUBLISHED) == 2 * wide.microseconds(PUBLISHED)
+    assert totals([wide, wide]) == tuple(2 * wide.microseconds(reading) for reading in READINGS)
