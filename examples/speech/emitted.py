@@ -48,11 +48,17 @@ class Emitted:
         try:
             model.load_state_dict({name: torch.from_numpy(given.read(name)) for name in given.shapes})
         except RuntimeError as error:
-            first, *rest = (" ".join(line.split()) for line in str(error).splitlines()[1:])
+            first, *rest = (_first_names(" ".join(line.split())) for line in str(error).splitlines()[1:])
             more = f" ... and {len(rest)} more" if rest else ""
             cut = " (a pruned model begins with what `mctc prune --cut` writes)" if "size mismatch" in first else ""
             told = f"{path} holds weights of another model: {first}{more}{cut}"
             raise ConfigError(f"{self._called[1]}: {told}") from error
+
+
+def _first_names(told: str) -> str:
+    """A complaint of torch with three of the names that it lists."""
+    names, between = told.split('", "'), '", "'
+    return told if len(names) <= 3 else f'{between.join(names[:3])}" and {len(names) - 3} names more'
 
 
 def _imported(path: Path) -> str:
