@@ -13,7 +13,7 @@ from .conftest import needs_engine
 
 mx = pytest.importorskip("mlx.core", reason="mlx is not installed: pip install 'mctc[mlx]'")
 
-from mctc.targets.mlx.engine import imported  # noqa: E402
+from mctc.targets.mlx.engine import module_of  # noqa: E402
 from mctc.targets.mlx.imports import RUNTIME  # noqa: E402
 from mctc.targets.mlx.support import TAKEN  # noqa: E402
 from mctc.targets.torch.runtime.selective_scan_plan import plan  # noqa: E402
@@ -45,7 +45,7 @@ def emitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         for file in TAKEN.get(name, ()):
             shutil.copy(TRAINING / file, tmp_path)
     monkeypatch.setattr(mx.fast, "metal_kernel", MetalKernel)
-    return imported(tmp_path / "model.py", "selective_scan")
+    return module_of(tmp_path / "model.py", "selective_scan")
 
 
 def operands(shape: tuple[int, ...], given: str, kind: str) -> list[Any]:

@@ -91,8 +91,12 @@ CHOICES = (
 
 
 # For few channels on an NVIDIA GPU. Measured with bench/gpu/scan_tune.py.
-FEWEST_CHUNKS_OVER_LANES = 4  # in their place
-MOST_STATES_OVER_LANES = 16  # as far as was measured
+# Measured where channels are one to two SIMD groups a scheduler, which would be 16 chunks; the limits are estimates.
+FEWEST_CHUNKS_OVER_LANES = 4  # in their place: enough that a second pass costs more than what lanes exchange
+THREADS_OF_SCHEDULER = (
+    THREADS_OF_CORE // 4
+)  # of an NVIDIA multiprocessor: with fewer SIMD groups than schedulers, chunks
+MOST_STATES_OVER_LANES = 16
 FILLED = 0.8  # of the steps of all tiles
 OVER_LANES = OverLanes(steps=16, together=2, simdgroups=4, resident=256)
 
@@ -143,21 +147,17 @@ def plan(
     forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels), SHORTEST_CHUNK)
     backward_chunk = chunk(chosen.backward, partials, max(SHORTEST_CHUNK, STEPS_OF_STATE * state))
     chunks = -(-length // forward_chunk)
-    lanes = (
-        OVER_LANES if over_lanes and element_size == 2 and _pays(OVER_LANES, chosen, length, state, chunks) else None
-    )
+    wanted = over_lanes and element_size == 2 and chunks >= FEWEST_CHUNKS_OVER_LANES
+    wanted = wanted and batch * channels >= threads // THREADS_OF_SCHEDULER
+    lanes = OVER_LANES if wanted and _fits(OVER_LANES, chosen, length, state) else None
     return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials, lanes)
 
 
-def _pays(across: OverLanes, chosen: Choice, length: int, state: int, chunks: int) -> bool:
-    """Whether time across lanes is possible, and faster than so many chunks: steps that fill their tiles, and chunks
-    enough that their second pass costs more than what lanes exchange."""
-    possible = across.tile % chosen.interval == 0 and chosen.interval % across.steps == 0
-    possible = (
-        possible and length % across.steps == 0 and state % across.together == 0 and state <= MOST_STATES_OVER_LANES
-    )
-    filled = length >= FILLED * across.tile * -(-length // across.tile)
-    return possible and filled and chunks >= FEWEST_CHUNKS_OVER_LANES
+def _fits(across: OverLanes, chosen: Choice, length: int, state: int) -> bool:
+    """Whether steps and states are whole multiples of what a lane takes, and steps fill their tiles."""
+    of_steps = length % across.steps == 0 and chosen.interval % across.steps == 0 and across.tile % chosen.interval == 0
+    of_states = state % across.together == 0 and state <= MOST_STATES_OVER_LANES
+    return of_steps and of_states and length >= FILLED * across.tile * -(-length // across.tile)
 
 
 @functools.cache

@@ -109,6 +109,12 @@ def test_few_channels_in_16_bits_have_time_across_lanes(
     assert selective_scan_plan.plan(*shape, *sizes, H200).over_lanes is None
 
 
+def test_fewer_channels_than_schedulers_are_cut_into_chunks() -> None:
+    few, enough = (selective_scan_plan.plan(1, n, 2048, 16, 1, 2, 2, H200, over_lanes=True) for n in (520, 536))
+    assert (few.over_lanes, few.forward_chunk < 2048) == (None, True)
+    assert enough.over_lanes is not None
+
+
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: str(choice.state))
 def test_stored_states_are_as_many_as_the_plan_s_intervals(choice: selective_scan_plan.Choice) -> None:
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
