@@ -18,7 +18,7 @@ from mctc.ir.op import Array
 
 Seen = Iterator[tuple[Tensor, Tensor]]  # a weight, and the rows [positions, entries of one of its rows]
 Reader = Callable[[tuple[Any, ...], Any], Seen]
-"""Reads the weights and their inputs from the arguments and the result of a call."""
+"""Reads the weights and their inputs from the arguments, in the function's own order, and the result of a call."""
 
 
 class Inputs(TorchFunctionMode):
@@ -37,11 +37,24 @@ class Inputs(TorchFunctionMode):
         reader = READERS.get(func) or READERS.get(str(func))
         if reader is not None:
             with torch.no_grad():  # torch takes the mode away while this runs
-                for weight, rows in reader(args, result):
+                for weight, rows in reader(_in_order(func, args, kwargs or {}), result):
                     name = self._names.get(weight.untyped_storage().data_ptr())
                     if name is not None:
                         self._take(name, rows.float().contiguous().numpy())
         return result
+
+
+ORDERS: Mapping[Any, Mapping[str, Any]] = {
+    torch.conv2d: {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1},
+    F.linear: {"input": None, "weight": None, "bias": None},
+}
+"""The arguments of functions that are called by name too, and what they are where nobody gives them."""
+
+
+def _in_order(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+    """All arguments of a call by their places."""
+    order = ORDERS.get(function, {})
+    return (*args, *(named.get(name, usual) for name, usual in list(order.items())[len(args) :]))
 
 
 def _convolution(args: tuple[Any, ...], _: Any) -> Seen:
