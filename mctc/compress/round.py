@@ -103,7 +103,12 @@ class Rounded:
 def plain(value: Array, how: Quantization, known: Known) -> Rounded:
     """Every weight by itself, as `mctc build` rounds it."""
     values = _values(quantize(value, how))
-    return Rounded(values, "nearest", known.cost(_rows(value, how), _rows(values, how)))
+    return Rounded(values, "nearest", known.cost(*_own_rows(value, values)))
+
+
+def _own_rows(*values: Array) -> Iterator[Array]:
+    """By the first axis, as statistics have a weight, wherever its output channels lie."""
+    return (each.reshape(len(each), -1) for each in values)
 
 
 def rounded(value: Array, how: Quantization, known: Known, effort: Effort = FULL) -> Rounded:
@@ -113,7 +118,7 @@ def rounded(value: Array, how: Quantization, known: Known, effort: Effort = FULL
     nearest = _values(stored)
     weight, values = _rows(value, how), _rows(nearest, how)
     if how.axis or value.ndim < 2:
-        return Rounded(nearest, "nearest", known.cost(weight, values))
+        return Rounded(nearest, "nearest", known.cost(*_own_rows(value, nearest)))
     values, taken, cost = values.copy(), Counter[str](), 0.0
     unit = 1 if isinstance(stored, Scaled) else how.group or len(weight)
     step = max(TOGETHER // unit, 1) * unit

@@ -42,6 +42,13 @@ def test_it_changes_what_comes_out_less_than_the_nearest(how: Quantization) -> N
     assert nearest.cost == pytest.approx(KNOWN.cost(WEIGHT, nearest.values))
 
 
+@pytest.mark.parametrize("how", [Quantization("int8", 8, axis=1), Quantization("palette", 3, 8, axis=1)], ids=str)
+def test_of_a_table_whose_channels_lie_behind_each_error_meets_its_own_gradient(how: Quantization) -> None:
+    known = Known(None, FISHER)
+    for found in (rounded(WEIGHT, how, known), plain(WEIGHT, how, known)):
+        assert found.cost == pytest.approx(0.5 * (FISHER * np.square(found.values - WEIGHT)).sum(), rel=1e-4)
+
+
 @pytest.mark.parametrize("how", FORMS[1:], ids=str)
 def test_more_effort_is_no_worse(how: Quantization) -> None:
     costs = [rounded(WEIGHT, how, KNOWN, EFFORTS[name]).cost for name in ("nearest", "quick", "full")]
