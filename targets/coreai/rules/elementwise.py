@@ -11,7 +11,9 @@ from mctc.emit.rules import Rules
 from mctc.ir.ops.comparison import Comparison, Equal, Greater
 from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
 from mctc.ir.types import DType
+from mctc.passes.numbers.half import LARGEST
 from mctc.targets.coreai.function import FunctionEmitter, Result
+from mctc.targets.coreai.rules.merged import meets_too_much
 
 Form = Callable[[ca.Value, FunctionEmitter], ca.Value]
 Meeting = Callable[[ca.Value, ca.Value], ca.Value]
@@ -86,9 +88,16 @@ def _binary(same: Meeting, broadcasting: Meeting) -> Callable[[Binary, FunctionE
         # the vector's first entry; it takes nothing out of two broadcasting forms. By then it has computed what depends
         # on constants alone.
         plain = alike and not (e.is_fixed(left) or e.is_fixed(right))
-        return (same if plain else broadcasting)(*e.broadcast(op))
+        apart = meets_too_much(op) if e.dtype is np.float16 else None
+        met = (kept_apart(x, e) if value is apart else x for x, value in zip(e.broadcast(op), (left, right)))
+        return (same if plain else broadcasting)(*met)
 
     return rule
+
+
+def kept_apart(x: ca.Value, e: FunctionEmitter) -> ca.Value:
+    """A tensor as it is, behind what its constants are not merged through."""
+    return ca.broadcasting_minimum(x, e.number(LARGEST))
 
 
 RULES = Rules[FunctionEmitter, Result](
@@ -105,6 +114,8 @@ def _comparison(op: Comparison, e: FunctionEmitter) -> Result:
 @RULES.of(Scale)
 def _scale(op: Scale, e: FunctionEmitter) -> Result:
     x = e.ref(op.x)
+    if e.dtype is np.float16 and meets_too_much(op) is not None:
+        x = kept_apart(x, e)
     scaled = x if op.factor == 1 else times(x, e.number(op.factor))
     return scaled if op.offset == 0 else plus(scaled, e.number(op.offset))
 

@@ -36,3 +36,28 @@ def test_each_constant_counts(make: Make, precision: str) -> None:
     agreements = make(program, precision=precision).check()
     assert len(agreements) == len(CHAINS)
     assert max(agreement.error for agreement in agreements) <= {"fp32": 1e-6, "fp16": 5e-3}[precision]
+
+
+TOO_MUCH = {
+    "factors, one after the other": "%u = scale(%x, factor = 1000.0) %v = scale(%u, factor = 1000.0) %y = sigmoid(%v)",
+    "a vector, then a factor": "%u = mul(%x, %c) %v = scale(%u, factor = 1000.0) %y = tanh(%v)",
+    "a factor, then a vector": "%u = scale(%x, factor = 1000.0) %v = mul(%c, %u) %y = tanh(%v)",
+    "a floor of what is logged": """%a = abs(%x) %m = clip(%a, low = 0.0009765625, high = 0.01) %r = div(%f, %m)
+        %y = scale(%r, factor = 0.0001)""",
+    "a quotient by a factor": "%a = abs(%x) %m = clip(%a, low = 800.0, high = 6e4) %u = scale(%m, factor = 0.001)"
+    " %y = div(%t, %u)",
+    "an inverse, then a factor": "%a = abs(%x) %m = clip(%a, low = 800.0, high = 6e4) %u = scale(%m, factor = 0.001)"
+    " %r = reciprocal(%u) %y = scale(%r, factor = 2000.0)",
+}
+
+
+def test_constants_whose_product_fp16_has_no_place_for_stay_apart(make: Make) -> None:
+    constants = """%c = constant [3000.0, 4000.0, 5000.0, 6000.0]: f32[channel 4]
+        %f = constant 0.0009765625: f32[] %t = constant 2000.0: f32[]"""
+    functions = "\n".join(
+        f"function @chain{index}(%x: {X}) {{ {constants} {ops} return y = %y }}"
+        for index, ops in enumerate(TOO_MUCH.values())
+    )
+    agreements = make(parse_program(f"program @p {{ {functions} }}"), precision="fp16").check()
+    assert len(agreements) == len(TOO_MUCH)
+    assert not any(agreement.explained for agreement in agreements)
