@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mctc.driver.form import departures, renamed
+from mctc.driver.indented_json import indented
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.reading import AGAIN, read_json
 from mctc.driver.target import Agreement, Interface, Port, Written
@@ -138,7 +139,7 @@ def seal(content: Mapping[str, Any]) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
+    path.write_text(indented(content, _plain) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

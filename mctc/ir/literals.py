@@ -70,6 +70,11 @@ def type_text(type_: TensorType) -> str:
 
 def value_text(value: object) -> str:
     """An attribute or setting as text. Raises LiteralError for a value that has no text."""
+    kind = type(value)
+    if kind is int:  # most are one of these two
+        return repr(value)
+    if kind is str:
+        return word_text(str(value))
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool):
@@ -90,8 +95,6 @@ def value_text(value: object) -> str:
 
 
 def _compound(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "{" + settings_text(value) + "}"
     if isinstance(value, (tuple, list)):
         if len(value) == 2 and isinstance(value[0], str):
             first, second = value[0].value if isinstance(value[0], Enum) else value[0], value[1]
@@ -100,6 +103,8 @@ def _compound(value: object) -> str:
             if WORD.fullmatch(first) and isinstance(second, Mapping):
                 return call_text(first, second)
         return "[" + ", ".join(map(value_text, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + settings_text(value) + "}"
     raise LiteralError(f"a value of type {type(value).__name__} has no textual form")
 
 

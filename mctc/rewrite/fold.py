@@ -68,7 +68,9 @@ def _folds(function: Function, foldable: Foldable) -> bool:
         if isinstance(op, (ParameterOp, Constant)):
             (known if isinstance(op, ParameterOp) else constants).update(op.results)
             continue
-        early = op.operands and not op.effects and all(v in constants or v in known for v in op.operands)
+        if not op.operands or op.effects or not (op.operands[0] in known or op.operands[0] in constants):
+            continue  # most ops
+        early = all(v in constants or v in known for v in op.operands)
         if early and (constants.issuperset(op.operands) or foldable(op)):
             return True
     return False
@@ -82,7 +84,9 @@ def _known_values(program: Program, function: Function, foldable: Foldable) -> d
             known[op.result] = _Known(parameter.recipe, parameter.name)
         elif isinstance(op, Constant):
             known[op.result] = _of_constant(op)
-        elif op.operands and not op.effects and all(v is None or v in known for v in op.operands):
+        elif not op.operands or op.effects or not (op.operands[0] is None or op.operands[0] in known):
+            continue  # most ops
+        elif all(v is None or v in known for v in op.operands):
             constant = all(v is None or known[v].main is None for v in op.operands)
             if constant or foldable(op):
                 _add(op, known)
@@ -111,8 +115,10 @@ def _add(op: Op, known: dict[Value, _Known]) -> None:
 def _wanted(function: Function, known: dict[Value, _Known]) -> Iterator[_Known]:
     """What ops that stay, and results, read of the known values; in order of use."""
     for op in function.ops:
-        if op.result not in known:
-            yield from (known[value] for value in op.operands if value in known)
+        if op.results[0] not in known:
+            for value in op.operands:
+                if value in known:
+                    yield known[value]
     yield from (known[value] for value in function.outputs if value in known)
 
 
@@ -157,8 +163,10 @@ class _Rule:
     def concerns(self, op: Op) -> bool:
         """Whether anything becomes of an op: not of a parameter that keeps its name and recipe."""
         found = self.known.get(op.results[0])
-        if found is None or found.chain or not isinstance(op, ParameterOp):
-            return found is not None
+        if found is None:
+            return False  # most ops
+        if found.chain or not isinstance(op, ParameterOp):
+            return True
         return self.names.get((found.main, recipe_key(found.recipe))) != op.parameter
 
     def __call__(self, op: Op, rewriter: Rewriter) -> list[Value] | None:

@@ -139,11 +139,13 @@ class Rewriter(Builder):
         start, self.origin, self._note = len(self.ops), op.origin, ""
         try:
             outcome = rule(op, self)
+            if outcome is None and self._carried(op):
+                return
             if isinstance(outcome, Refuse):
                 self.refuse(op, outcome.why)
                 outcome = None
-            if outcome is None and self._carried(op):
-                return
+                if self._carried(op):
+                    return
             changed = outcome is not None
             values = self.copy(op) if outcome is None else outcome
         except InferenceError as error:
@@ -182,24 +184,30 @@ class Rewriter(Builder):
         return self.rebuilt([State(s.name, self._new[s.value], self._new[s.update]) for s in function.states])
 
     def _carried(self, op: Op) -> bool:
-        """Takes an op over as it is, or on other operands of the same types; False where that can't be."""
+        """Takes an op over as it is, or on other operands of the same types; False where that can't be.
+
+        Half of what all passes do together, so it goes through an op's values once.
+        """
+        known, old = self._new, op.operands
         if isinstance(op, ParameterOp):
             parameter = self.program.parameters.get(op.parameter)
-            if op.parameter in self._parameters or parameter is None or parameter.type != op.declared:
+            if op.parameter in self._parameters or parameter is None:
+                return False
+            if parameter.type is not op.declared and parameter.type != op.declared:
                 return False
             self._parameters[op.parameter] = op.result
-            operands = op.operands
+            operands = old
         else:
-            operands = self.operands(op)
-        if operands == op.operands:
-            results = self._take(op)
-        elif _alike(operands, op.operands):
-            results = self._again(op, operands, op.origin)
-        else:
+            operands = tuple([None if each is None else known[each] for each in old])
+        if operands == old:
+            for value in self._take(op):
+                known[value] = value
+            return True
+        if not _alike(operands, old):
             return False
-        for old, new in zip(op.results, results):
-            self._new[old] = new
-            name_like(new, old)
+        for value, new in zip(op.results, self._again(op, operands, op.origin)):
+            known[value] = new
+            new.name = value.name
         return True
 
     def _retyped(self, value: Value, retype: Retype) -> Value:
@@ -269,13 +277,17 @@ def drop_dead(program: Program) -> Program:
     used: set[str] = set()
     for function in program.functions.values():
         live: set[Value | None] = set(function.outputs)
+        unread, reads = live.isdisjoint, live.update
         kept: list[Op] = []
         for op in reversed(function.ops):
-            if not live.isdisjoint(op.results):
-                kept.append(op)
-                live.update(op.operands)
-                if isinstance(op, ParameterOp):
-                    used.add(op.parameter)
-        function.ops = kept[::-1]
+            if unread(op.results):
+                continue
+            kept.append(op)
+            if op.operands:
+                reads(op.operands)
+            elif isinstance(op, ParameterOp):
+                used.add(op.parameter)
+        kept.reverse()
+        function.ops = kept
     program.parameters = {name: p for name, p in program.parameters.items() if name in used}
     return program

@@ -117,8 +117,6 @@ class Rule:
     declared: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("fires", "silent", "why", "fix"):
-            object.__setattr__(self, name, cleandoc(getattr(self, name)))
         if unknown := set(self.evidence) - set(EVIDENCE):
             raise ValueError(f"{self.code}: evidence {', '.join(sorted(unknown))} is none of {', '.join(EVIDENCE)}")
         if self.confidence not in CONFIDENCE:
@@ -131,6 +129,29 @@ class Rule:
     @property
     def contested(self) -> bool:
         return self.sides is not None
+
+
+class _Block:
+    """A text that a rule states in lines as far in as its source: without what stands before all of them, taken off
+    by its first reader. Few rules find anything, and a lint needs all of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __set__(self, rule: Rule, text: str) -> None:
+        vars(rule)[self.name] = text
+
+    def __get__(self, rule: Rule | None, owner: type[Rule]) -> Any:
+        if rule is None:
+            raise AttributeError(self.name)  # as of any field without a default
+        cleaned, key = vars(rule), f"_{self.name}"
+        if key not in cleaned:
+            cleaned[key] = cleandoc(cleaned[self.name])
+        return cleaned[key]
+
+
+for _name in ("fires", "silent", "why", "fix"):
+    setattr(Rule, _name, _Block(_name))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
@@ -325,28 +325,33 @@ def _number(value: float, digits: int = 3) -> float | None:
     return round(value, digits) if math.isfinite(value) else None
 
 
-def _lines(value: Any, indent: str = "") -> Iterator[str]:
+def _lines(value: Any) -> list[str]:
     """One record a line, so that a report of 15,000 ops is written fast and two reports can be compared by eye."""
-    if not _is_opened(value):
-        yield json_text(value)
-        return
-    entries = [(f"{json_text(key)}: ", each) for key, each in value.items()] if isinstance(value, dict) else None
-    entries = [("", each) for each in value] if entries is None else entries
-    yield "{" if isinstance(value, dict) else "["
-    for place, (label, each) in enumerate(entries):
-        lines = list(_lines(each, indent + "  "))
-        lines[0] = f"{indent}  {label}{lines[0]}"
-        if place + 1 < len(entries):
-            lines[-1] += ","
-        yield from lines
-    yield f"{indent}{'}' if isinstance(value, dict) else ']'}"
+    opened = _opened(value, "")
+    return [json_text(value)] if opened is None else opened
 
 
-def _is_opened(value: Any) -> bool:
-    """Whether a value holds records: a list of objects, an object of nothing but objects, or what holds such."""
+def _opened(value: Any, indent: str) -> list[str] | None:
+    """The lines of a value that holds records: a list of objects, an object of nothing but objects, or what holds such.
+    None for another, which stands on one line."""
+    if not value or not isinstance(value, (dict, list)):
+        return None
+    inner = indent + "  "
     if isinstance(value, list):
-        return bool(value) and isinstance(value[0], dict)
-    if isinstance(value, dict):
-        inside = value.values()
-        return bool(value) and (all(isinstance(each, dict) for each in inside) or any(map(_is_opened, inside)))
-    return False
+        if not isinstance(value[0], dict):
+            return None
+        labels, inside, marks = [""] * len(value), value, "[]"
+    else:
+        labels, inside, marks = [f"{json_text(key)}: " for key in value], list(value.values()), "{}"
+    held = [_opened(each, inner) for each in inside]
+    if marks == "{}" and not any(held) and not all(isinstance(each, dict) for each in inside):
+        return None
+    lines = [marks[0]]
+    for label, each, opened in zip(labels, inside, held):
+        of_it = [json_text(each)] if opened is None else opened
+        lines.append(f"{inner}{label}{of_it[0]}")
+        lines += of_it[1:]
+        lines[-1] += ","
+    lines[-1] = lines[-1][:-1]
+    lines.append(f"{indent}{marks[1]}")
+    return lines
