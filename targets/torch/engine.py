@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, MutableMapping
+from copy import deepcopy
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,9 @@ class TorchEngine:
     def __init__(self, artifact: Path, load: Load) -> None:
         self.model = import_model(artifact)
         self.whole = read_program(artifact.parent.parent / WHOLE)
-        self.model.load_state_dict(_state_dict(self.whole, load(self.whole), self.model))
+        values = _state_dict(self.whole, load(self.whole), self.model)
+        self.model.load_state_dict(values)
+        self._both = _ReadBoth({name: values[name] for name in _read_both(self.whole)}, self.model)
         for module in self.model.modules():
             kind = type(module).__name__
             if kind in QUANTIZERS:
@@ -66,7 +70,45 @@ class TorchEngine:
         call = component.step if hasattr(component, "step") and name == wanted else component.forward
         held, own = Parameters(self.whole).tensors, dict(self.model.named_parameters(recurse=False))
         shared = {n: own[n] if held[n].quantization is None else self.model.stored(n) for n in own}
-        return TorchFunction(name or wanted, component, call, shared, self.whole.functions[key])
+        return TorchFunction(name or wanted, component, self._both.around(call), shared, self.whole.functions[key])
+
+
+@dataclass(frozen=True)
+class _ReadBoth:
+    """Parameters that the package stores in codes for one op and as fp16 numbers for another: a quantiser is given what
+    the checkpoint holds, once, and every other op what fp16 holds of it."""
+
+    exact: Mapping[str, Any]
+    model: Any
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """A component's method. One call more, whose results nobody sees, is for its quantisers: they keep theirs."""
+        if not self.exact:
+            return call
+        begun: list[bool] = []
+
+        @wraps(call)
+        def called(*given: Any, **more: Any) -> Any:
+            if not begun:
+                begun.append(True)
+                self._hold(self.exact)
+                call(*deepcopy(given), **more)  # a state is not to be written over
+                self._hold({name: tensor.half() for name, tensor in self.exact.items()})
+            return call(*given, **more)
+
+        return called
+
+    def _hold(self, values: Mapping[str, Any]) -> None:
+        held = self.model.state_dict()
+        for name, tensor in values.items():
+            held[name].copy_(tensor)
+
+
+def _read_both(program: Program) -> set[str]:
+    """Sources that a parameter in codes is made of, and one in fp16."""
+    coded = {p.name: p.quantization is not None for p in program.parameters.values() if not p.wide}
+    read = [(each.name, coded[name]) for name in coded for each in leaves(program.parameters[name].recipe)]
+    return {name for name, is_coded in read if is_coded} & {name for name, is_coded in read if not is_coded}
 
 
 def _once(quantize: Callable[[Any], Any]) -> Callable[[Any], Any]:
