@@ -8,14 +8,16 @@ import numpy as np
 
 from mctc.diagnostics.diagnostic import Severity, diagnostic_at
 from mctc.ir.op import Array
+from mctc.ir.ops.attention import Attention, OverKeys
 from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import Split, SplitChannels
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Section, Value
 from mctc.ir.recipes import compose, with_recipe
-from mctc.rewrite.axis_groups import Groups, dimensions
+from mctc.rewrite.axis_groups import Groups, depthwise, dimensions
 from mctc.rewrite.base import Context, Masks, Pass
+from mctc.rewrite.masked_norms import runs
 from mctc.rewrite.removed_groups import MULTIPLE, WIDE, kept, removed
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
@@ -23,8 +25,9 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 class Prune(Pass):
     """Cuts the last entries of dimensions that the `prune` section names, and what goes with them in other layers.
 
-    Parameters become slices of the checkpoint's tensors, so a checkpoint of either size binds. `mctc prune` sorts a
-    checkpoint so that the last entries are those that the loss feels least.
+    Parameters become slices of the checkpoint's tensors, so a checkpoint of either size binds; attention has fewer
+    heads, norms count fewer channels. `mctc prune` sorts a checkpoint so that the last entries are those that the loss
+    feels least.
     """
 
     name = "prune"
@@ -62,7 +65,7 @@ def _smaller(parameter: Parameter, groups: Groups, gone: Array, by: str) -> Para
         entries = groups.of_parameter(parameter.name, axis)
         if entries is None or not (out := np.isin(entries, gone)).any():
             continue
-        parts = [compose("slice", [recipe], {"axis": axis, "begin": begin, "end": end}) for begin, end in _runs(~out)]
+        parts = [compose("slice", [recipe], {"axis": axis, "begin": begin, "end": end}) for begin, end in runs(~out)]
         told.append(f"{int((~out).sum())} of {len(out)} entries of axis {axis}")
         recipe = parts[0] if len(parts) == 1 else compose("concat", parts, {"axis": axis})
     if not told:
@@ -71,14 +74,8 @@ def _smaller(parameter: Parameter, groups: Groups, gone: Array, by: str) -> Para
     return replace(smaller, origin=parameter.origin.after(by, f"keeps {', '.join(told)}"))
 
 
-def _runs(keep: Array) -> list[tuple[int, int]]:
-    """Where runs of true begin and end."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], keep.astype(np.int8), [0]])))
-    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2])]
-
-
 class _Resized:
-    """Ops whose attributes hold a count of channels; all others take the size of what they are given."""
+    """Ops whose attributes hold a count of channels or heads; all others take the size of what they are given."""
 
     def __init__(self, groups: Groups, gone: Array) -> None:
         self.groups, self.gone = groups, gone
@@ -91,11 +88,23 @@ class _Resized:
             if sizes == [part.type.extents[op.position].value for part in op.results]:
                 return None
             return rewriter.emit(Split, *rewriter.operands(op), sizes=tuple(sizes), axis=op.axis)
-        if isinstance(op, (Conv1d, Conv2d)) and op.groups > 1:
+        if isinstance(op, (Conv1d, Conv2d)) and depthwise(op):
             return self._grouped(op, self._left(op.x, channel_axis(op.x.type)), rewriter)
         if isinstance(op, SplitChannels):
             return self._grouped(op, self._left(op.result, channel_axis(op.result.type)), rewriter)
+        if isinstance(op, OverKeys):
+            return self._fewer_heads(op, rewriter)
         return None
+
+    def _fewer_heads(self, op: OverKeys, rewriter: Rewriter) -> tuple[Value, ...] | None:
+        at = channel_axis(op.k.type)
+        keys = self._left(op.k, at) * op.key_heads // op.k.type.extents[at].value
+        if keys == op.key_heads:
+            return None
+        counts = {"heads": op.heads // op.key_heads * keys}
+        if isinstance(op, Attention) and op.kv_heads:
+            counts["kv_heads"] = keys
+        return rewriter.emit(type(op), *rewriter.operands(op), **{**op.attributes, **counts})
 
     @staticmethod
     def _grouped(op: Conv1d | Conv2d | SplitChannels, left: int, rewriter: Rewriter) -> tuple[Value, ...] | None:

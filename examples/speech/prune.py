@@ -21,6 +21,7 @@ from mctc.driver.sources import FOLDER
 from mctc.ir.program import Program, Section
 from mctc.language import elaborate_file
 from mctc.rewrite.axis_groups import Groups
+from mctc.rewrite.masked_norms import recounted
 from mctc.rewrite.removed_groups import removed
 
 from .config import ConfigError, Prune
@@ -66,12 +67,16 @@ class Pruning:
 
 
 def _program(build: Path) -> Program:
-    """The spec of a build, with its prune section. Raises ConfigError for one without."""
+    """The spec of a build, with its prune section. Raises ConfigError for one without, and for one of which zeros are
+    no stand-in."""
     manifest = read_manifest(build)
     options, spec = manifest["options"], build / manifest["source"]["spec"]
     program = elaborate_file(spec, model=options["model"], defines=options["defines"], root=build / FOLDER)
     if not program.prune.settings:
         raise ConfigError(f"prune.build: the spec of {build} prunes nothing")
+    if norms := recounted(program):
+        told = f"the spec of {build} cuts channels that norms count ({norms[0]}), which zeros don't stand for"
+        raise ConfigError(f"prune.build: {told}; sort and cut them (mctc prune --cut), then train the smaller model")
     return program
 
 

@@ -71,7 +71,7 @@ def orders(program: Program, checkpoint: SafeTensors, statistics: Statistics) ->
     found = []
     for each in dimensions(plain):
         if any(matches(pattern, each.name) for pattern in program.prune.settings):
-            entries = groups.of(each.value, each.axis)
+            entries = each.groups(groups)
             if len(np.unique(entries)) != len(entries) or any(int(group) in groups.stays for group in entries):
                 raise CompressError(f"{each.name} can't be sorted: its entries go together with others, or must stay")
             found.append(Order(each, entries, score[entries]))

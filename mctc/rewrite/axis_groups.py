@@ -1,7 +1,7 @@
 """Which entries of axes go together: entry i of a layer's outputs, row i of its weight, column i of what reads it.
 
 Every entry of every axis of a fixed extent is a node; ops join nodes. What is connected can be removed together, if no
-node of it is one that must stay: of an input or a result of a function, of a norm's channels, of an op that no rule
+node of it is one that must stay: of an input or a result of a function, of an array of the spec, of an op that no rule
 here knows.
 """
 
@@ -13,34 +13,46 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, Op
+from mctc.ir.ops.attention import Attention
+from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
 from mctc.ir.ops.leaf import Constant, ParameterOp
-from mctc.ir.ops.linear import Linear, channel_axis
+from mctc.ir.ops.linear import Embedding, Linear, channel_axis
 from mctc.ir.ops.norm import ChannelNorm
+from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.recurrent import Gru, Lstm
+from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import MergeChannels, Split, SplitChannels
+from mctc.ir.ops.shape import Concat, MergeChannels, Split, SplitChannels
 from mctc.ir.ops.training import Dropout, LayerDrop
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Role
 from mctc.records import dataclass
+from mctc.rewrite.head_groups import attention
 
 Key = tuple[Value | str, int]  # a value, or the parameter of that name, and an axis
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """What can be cut: a name such as 'encoder.layers.0.mamba.state', the op, and the axis of one of its values."""
+    """What can be cut: a name such as 'encoder.layers.0.mamba.state', the op, and the axis of one of its values.
+
+    each: entries of the axis that are one of the dimension's."""
 
     name: str
     op: Op
     value: Value
     axis: int
+    each: int = 1
 
     @property
     def size(self) -> int:
-        return int(self.value.type.shape[self.axis])
+        return self.value.type.extents[self.axis].value // self.each
+
+    def groups(self, groups: Groups) -> Array:
+        """The group of every entry."""
+        return groups.of(self.value, self.axis)[:: self.each]
 
 
 class Groups:
@@ -108,6 +120,10 @@ class Groups:
             if nodes is not None:
                 self._held.append((nodes, why))
 
+    def keep(self, op: Op, value: Value, only: int | None = None) -> None:
+        """The same, for an op."""
+        self.hold(value, f"{op.name} of {op.origin.path or 'the model'}", only)
+
     def alike(self, one: Value, other: Value, without: int | None = None) -> None:
         """Axis by axis, but for one of them."""
         for axis in range(min(one.type.rank, other.type.rank)):
@@ -122,7 +138,7 @@ class Groups:
             return
         for value in (*op.operands, *op.results):
             if value is not None:
-                self.hold(value, f"{op.name} of {op.origin.path or 'the model'}")
+                self.keep(op, value)
 
     def _connected(self) -> Array:
         ends = [np.concatenate(each) if each else np.zeros(0, np.int64) for each in zip(*self._joined)] or [
@@ -136,9 +152,8 @@ class Groups:
 
 
 def _unary(op: Op, groups: Groups) -> bool:
-    operand = op.operands[0]
-    assert operand is not None
-    groups.alike(operand, op.result)
+    for operand in op.present():
+        groups.alike(operand, op.result)
     return True
 
 
@@ -179,14 +194,19 @@ def _outputs(op: Linear | Conv1d | Conv2d, at: int, groups: Groups) -> None:
         groups.join(groups.nodes(op.bias, 0), rows)
 
 
+def depthwise(op: Conv1d | Conv2d) -> bool:
+    """Whether a convolution has a kernel for each channel."""
+    channels = op.x.type.extents[channel_axis(op.x.type)]
+    return op.groups > 1 and channels == op.weight.type.extents[0] == Extent.of(op.groups)
+
+
 def _convolution(op: Op, groups: Groups) -> bool:
     """Of one group, or of a group for each channel. What lies along its features stays."""
     assert isinstance(op, (Conv1d, Conv2d))
-    at = channel_axis(op.x.type)
-    depthwise = op.groups > 1 and op.x.type.extents[at] == op.weight.type.extents[0] == Extent.of(op.groups)
-    if op.groups > 1 and not depthwise:
+    at, apart = channel_axis(op.x.type), depthwise(op)
+    if op.groups > 1 and not apart:
         return False
-    groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 0 if depthwise else 1))
+    groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 0 if apart else 1))
     _outputs(op, at, groups)
     for value in (op.x, op.result):
         _features_stay(value, op, groups)
@@ -195,7 +215,7 @@ def _convolution(op: Op, groups: Groups) -> bool:
 
 def _features_stay(value: Value, op: Op, groups: Groups) -> None:
     if (features := value.type.find(Role.FEATURE)) is not None:
-        groups.hold(value, f"{op.name} of {op.origin.path or 'the model'}", features)
+        groups.keep(op, value, features)
 
 
 def _split_channels(op: Op, groups: Groups) -> bool:
@@ -269,10 +289,43 @@ def _cell(op: Op, groups: Groups) -> bool:
 
 
 def _norm(op: Op, groups: Groups) -> bool:
-    """What is normalised over its channels keeps them: the mean of the others would be another."""
-    for value in (*op.operands, *op.results):
-        if value is not None:
-            groups.hold(value, f"{op.name} of {op.origin.path or 'the model'}")
+    """Over fewer channels it counts those alone (mctc.rewrite.masked_norms)."""
+    assert isinstance(op, ChannelNorm)
+    channels = groups.nodes(op.x, channel_axis(op.x.type))
+    groups.alike(op.x, op.result)
+    for vector in op.operands[1:]:
+        if vector is not None:
+            groups.join(groups.nodes(vector, 0), channels)
+    return True
+
+
+def _embedding(op: Op, groups: Groups) -> bool:
+    """The columns of a table, and the channels."""
+    assert isinstance(op, (Embedding, PositionalEmbedding))
+    groups.join(groups.nodes(op.table, 1), groups.nodes(op.result, channel_axis(op.result.type)))
+    return True
+
+
+def _along(op: Op, groups: Groups) -> bool:
+    """Other axes than the one that entries are cut from, added to, turned round or summed over."""
+    assert isinstance(op, AxisOp)
+    groups.alike(op.x, op.result, without=op.position)
+    for value in (op.x, op.result):
+        groups.keep(op, value, op.position)
+    return True
+
+
+def _concat(op: Op, groups: Groups) -> bool:
+    assert isinstance(op, Concat)
+    whole, begin = groups.nodes(op.result, op.position), 0
+    for part in op.xs:
+        groups.alike(part, op.result, without=op.position)
+        nodes = groups.nodes(part, op.position)
+        if whole is None or nodes is None:
+            whole = None
+            continue
+        groups.join(nodes, whole[begin : begin + len(nodes)])
+        begin += len(nodes)
     return True
 
 
@@ -280,14 +333,16 @@ RULES: Mapping[type[Op], Callable[[Op, Groups], bool]] = {
     Unary: _unary, Scale: _unary, Clip: _unary, Cast: _unary, Dropout: _unary, LayerDrop: _unary, Binary: _binary,
     Constant: _constant, Linear: _linear, Conv1d: _convolution, Conv2d: _convolution, Split: _split,
     SplitChannels: _split_channels, MergeChannels: _merge_channels, SelectiveScan: _scan, Lstm: _cell, Gru: _cell,
-    ChannelNorm: _norm,
+    ChannelNorm: _norm, Embedding: _embedding, PositionalEmbedding: _embedding, Concat: _concat,
+    AxisOp: _along, Attention: attention, RelativeAttention: attention,
 }  # fmt: skip
-"""How the ops of each class join axes. False: this op is one that no rule knows."""
+"""How the ops of each class join axes, the first class that fits. False: this op is one that no rule knows."""
 
 
 def dimensions(program: Program) -> list[Dimension]:
-    """What can be cut, if its groups allow: `state` and `inner` of a scan, `cells` of a recurrent layer, `channels` of
-    a linear layer or a convolution, each behind the path of its instance."""
+    """What can be cut, if its groups allow: `state` and `inner` of a scan, `cells` of a recurrent layer, `heads` of
+    attention (of its keys), `channels` of a linear layer, a convolution or a table, each behind the path of its
+    instance."""
     found = []
     for _, op in program.ops():
         path = op.origin.path
@@ -297,4 +352,9 @@ def dimensions(program: Program) -> list[Dimension]:
             found.append(Dimension(f"{path}.cells", op, op.weight_hh, 1))
         elif isinstance(op, (Linear, Conv1d, Conv2d)):
             found.append(Dimension(f"{path}.channels", op, op.weight, 0))
+        elif isinstance(op, Embedding):
+            found.append(Dimension(f"{path}.channels", op, op.table, 1))
+        elif isinstance(op, (Attention, RelativeAttention)):
+            at = channel_axis(op.k.type)
+            found.append(Dimension(f"{path}.heads", op, op.k, at, op.k.type.extents[at].value // op.key_heads))
     return found

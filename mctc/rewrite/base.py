@@ -63,7 +63,8 @@ class Quantizes:
 
 @dataclass(frozen=True)
 class Masks:
-    """The same function as the old one where entries of its parameters that the new one lacks are zeros."""
+    """The same function as the old one where entries of its parameters that the new one lacks are zeros, and norms take
+    their statistics over channels that are left (mctc.rewrite.masked_norms)."""
 
     def __str__(self) -> str:
         return "masks"

@@ -26,7 +26,7 @@ class PruneError(LocatedError):
 
 def removed(program: Program, groups: Groups) -> Array:
     """The groups that go, in order. Raises PruneError for a rule that names nothing, or what must stay."""
-    known, gone = dimensions(program), set[int]()
+    known, gone, cut_by = dimensions(program), set[int](), dict[int, str]()
     for pattern, share in program.prune.settings.items():
         place = program.prune.places.get(pattern)
         if not isinstance(share, (int, float)) or not 0 <= share < 1:
@@ -38,11 +38,20 @@ def removed(program: Program, groups: Groups) -> Array:
             raise PruneError(f"`{pattern}` names no dimension", place, hint=hint)
         for dimension in found:
             gone |= set(_cut(dimension, float(share), groups, place))
+            _once(dimension, pattern, groups, cut_by, place)
     return np.array(sorted(gone), np.int64)
 
 
+def _once(dimension: Dimension, rule: str, groups: Groups, cut_by: dict[int, str], place: Location | None) -> None:
+    """Notes which rule cuts the entries. Raises PruneError where another one does: two shares, and none is meant."""
+    for group in dimension.groups(groups):
+        if (first := cut_by.setdefault(int(group), rule)) != rule:
+            told = f"`{rule}` cuts {dimension.name}, whose entries `{first}` cuts already"
+            raise PruneError(told, place, hint="give what goes together one share: remove one of them, or name less")
+
+
 def _may_go(dimension: Dimension, groups: Groups) -> bool:
-    return not any(int(group) in groups.stays for group in groups.of(dimension.value, dimension.axis))
+    return not any(int(group) in groups.stays for group in dimension.groups(groups))
 
 
 def _various(names: Sequence[str]) -> list[str]:
@@ -58,7 +67,7 @@ def kept(size: int, share: float) -> int:
 
 def _cut(dimension: Dimension, share: float, groups: Groups, place: Location | None) -> Sequence[int]:
     """The groups of the last entries. Raises PruneError for one that must stay, or that an entry before them is of."""
-    entries = groups.of(dimension.value, dimension.axis)
+    entries = dimension.groups(groups)
     stay = kept(dimension.size, share)
     last = np.unique(entries[stay:])
     for group in last:

@@ -27,6 +27,7 @@ from mctc.numerics.sizes import symbol_sizes
 from mctc.quantize import farthest
 from mctc.records import dataclass
 from mctc.rewrite.base import Masks, Pass, Quantizes, Rounds, Stores, Within
+from mctc.rewrite.masked_norms import masked_norms
 from mctc.rewrite.masks import mask
 from mctc.rewrite.pattern import Pattern
 from mctc.rewrite.rewriter import rewrite
@@ -76,6 +77,7 @@ class Validation:
         ValidationError when the promise is broken."""
         worst = _stored(promise, before, after) if isinstance(promise.promise, Stores) else 0.0
         after = _unquantized(after, promise.name) if isinstance(promise.promise, Quantizes) else after
+        before = masked_norms(before) if isinstance(promise.promise, Masks) else before
         known, self._left = self._left, {}
         for name, function in before.functions.items():
             if name not in after.functions:

@@ -16,8 +16,6 @@ from mctc.diagnostics.diagnostic import LocatedError
 from mctc.driver import BuildOptions, build
 from mctc.driver.load import load_program
 from mctc.driver.manifest import count_parameters
-from mctc.evaluate.reference import evaluate
-from mctc.initializers import initialise
 from mctc.ir.program import Program
 from mctc.ir.recipes import compose, with_recipe
 from mctc.passes.prune import Prune
@@ -25,6 +23,7 @@ from mctc.rewrite.base import Context
 from mctc.rewrite.removed_groups import kept, removed
 from mctc.rewrite.validate import ValidationError, validate
 from mctc.weights import Weights
+from tests.passes.pruned import checkpoint, pruned, results
 
 SPEC = """import "lib/mamba.mct"
 
@@ -54,10 +53,6 @@ def program_of(folder: Path, rules: str) -> Program:
     path = folder / "m.mct"
     path.write_text(SPEC.replace("PRUNE", f"prune {{ {rules} }}" if rules else ""))
     return load_program(path)
-
-
-def pruned(program: Program) -> Program:
-    return Prune().run(program, Context())
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -96,34 +91,21 @@ def test_a_share_that_cuts_nothing_is_told(share: float, warned: bool, tmp_path:
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        ("e.first.channels: 0.5", "e.first.channels can't be cut: its entries are those of layer_norm of e.norm"),
         ("e.last.channels: 0.5", "its entries are those of an input or a result of e"),
         ("e.scan.in_proj.channels: 0.5", "can't be cut"),
         ("e.scan.x_proj.channels: 0.1", "can't be cut: some of its entries go together with others"),
         ("e.sacn.state: 0.5", "names no dimension"),
+        (
+            "**.state: 0.5; e.scan.state: 0.25",
+            "`e.scan.state` cuts e.scan.state, whose entries `**.state` cuts already",
+        ),
+        ("e.scan.inner: 0.5; e.scan.conv.channels: 0.5", "whose entries `e.scan.inner` cuts already"),
     ],
 )
 def test_what_must_stay_is_told(rules: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(LocatedError, match="MCT0158") as caught:
         pruned(program_of(tmp_path, rules))
     assert told in caught.value.render()
-
-
-def checkpoint(program: Program, path: Path) -> Path:
-    tensors = {name: initialise(name, type_, rule, 5) for name, (type_, rule) in program.sources.items()}
-    noise = np.random.default_rng(1)
-    save_file(
-        {name: (each + noise.normal(0, 0.1, each.shape)).astype(np.float32) for name, each in tensors.items()}, path
-    )
-    return path
-
-
-def results(program: Program, path: Path) -> np.ndarray:
-    weights = Weights.load(program, path)
-    inputs = {"x": np.random.default_rng(2).normal(0, 1, (1, 30, 20))}
-    function = program.functions["e"]
-    made, _ = evaluate(function, inputs, lambda name: weights.exact(program.parameters[name]))
-    return np.asarray(made["output"])
 
 
 def test_a_checkpoint_of_a_module_of_the_whole_spec_binds(tmp_path: Path) -> None:
@@ -185,8 +167,8 @@ def test_a_sorted_checkpoint_is_of_the_same_function_and_loses_the_least(tmp_pat
     kept = kept_tensors(program, groups, removed(program, groups), sorted_tensors(program, groups, order, found))
     save_file(dict(kept), cut)
     assert sum(each.size for each in kept.values()) < sum(int(np.prod(shape)) for shape in found.shapes.values())
-    pruned = Prune().run(program, Context())
-    np.testing.assert_array_equal(results(pruned, cut), results(pruned, after))
+    smaller = pruned(program)
+    np.testing.assert_array_equal(results(smaller, cut), results(smaller, after))
     for each in order:
         best, first = each.lost(each.dimension.size // 2)
         assert best <= first
