@@ -152,6 +152,30 @@ def test_specs_become_narrower(name: str, rule: str, tmp_path: Path) -> None:
     assert sizes[1] < 0.9 * sizes[0]
 
 
+JOINED = """program @m { dim B: batch dim T: time prune { "f.first.channels" = 0.5 }
+    source @i: f32[4, 3] = normal() source @j: f32[2, 3] = normal() source @o: f32[2, 10] = normal()
+    source @w: f32[10] = normal() source @b: f32[10] = normal() param @i param @j param @o param @w param @b
+    function @f(%x: f32[batch B, time T, channel 3]) {
+        %i = parameter @i %j = parameter @j %o = parameter @o %w = parameter @w %b = parameter @b
+        %y = linear(%x, %i) in f.first
+        %z = linear(%x, %j) in f.second
+        %s = square(%y)
+        %c = concat(%y, %z, %s)
+        %n = layer_norm(%c, %w, %b)
+        %a = linear(%n, %o)
+        return out = %a
+    } }"""
+
+
+def test_a_norm_counts_what_is_left_between_what_goes() -> None:
+    before = parse_program(JOINED)
+    after = pruned(before)
+    assert validate(Prune(), before, after) < 1e-9
+    assert {name: each.type.shape for name, each in after.parameters.items()} == {
+        "i": (2, 3), "j": (2, 3), "o": (2, 6), "w": (6,), "b": (6,),
+    }  # fmt: skip
+
+
 GROUPED = """model m() {
     dim B: batch
     dim T: time @ 100 Hz
