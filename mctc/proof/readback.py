@@ -45,7 +45,9 @@ STATELESS = (NOISE, SILENCE)
 
 COMPUTES = np.float32
 """What the reference computes in, at half the time and memory of double precision; what is not within the limit of that
-is judged in double precision."""
+or beyond its range is judged in double precision."""
+
+SCALED = "scale what comes before it, or say what the input may be: `x: f32[B, T, 80] in [0, 8]`"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class _Function:
             self._held(given, expected)
             actual = _by_key(*self.call(given.inputs, given.states))
             limit, differences = limit_of(self.asked.precision), self._differences(expected, actual, scales)
-            if not all(within(found, limit) for found in differences.values()):
+            if not all(within(found, limit) and not found.undefined for found in differences.values()):
                 expected = self._by_reference(given, None, np.float64)
                 differences = self._differences(expected, actual, scales)
             for key, found in differences.items():
@@ -171,7 +173,7 @@ class _Function:
                 where = "" if op is None else f": {told(op)} is the first that has no number there"
                 raise self.asked.raises(
                     f"{key} of {self.function.name}, on {given.item.name}, is not finite in fp16{where}",
-                    hint="scale what comes before it, or say what the input may be: `x: f32[B, T, 80] in [0, 8]`",
+                    hint=SCALED,
                 )
 
     def _occurs(self, key: str, given: _Given, rounding: Rounding) -> bool:
@@ -194,16 +196,18 @@ class _Function:
 
         if within(found, limit, predicted):
             return
+        hint = "a plugin's op or pass is at fault if one took part; else please report it: it is a fault of mctc"
         if found.lost:
             op = first_undefined(self.function, given.inputs, self.value, given.states, limit.roundings[0])
             where = "" if op is None else f": rounded to {self.asked.precision}, {told(op)} is the first"
             apart = f"is not finite where the program is{where}"
+            hint = hint if op is None else SCALED
         else:
             figure = f"{found.error:.3g}" if limit.decibels is None else f"{found.decibels:.1f} dB"
             apart = f"differs from the program by {figure} of its largest value (limit {limit})"
         raise self.asked.raises(
             f"{self.asked.folder / self.artifact}: {key} of {self.function.name}, on {given.item.name}, {apart}",
-            hint="a plugin's op or pass is at fault if one took part; else please report it: it is a fault of mctc",
+            hint=hint,
         )
 
     def _calls(self, proof: OpByOp | None = None) -> Iterator[tuple[_Given, dict[str, Array]]]:

@@ -65,8 +65,8 @@ def port(name: str, *shape: int) -> Port:
     return Port(name, name, shape, "fp32", roles)
 
 
-def read_back(folder: Path, change: Change) -> tuple[list[Agreement], Engine]:
-    program = parse_program(PROGRAM)
+def read_back(folder: Path, change: Change, text: str = PROGRAM) -> tuple[list[Agreement], Engine]:
+    program = parse_program(text)
     engine = Engine(program, change)
     interface = Interface("f.bin", "f", (port("x", 1, 4, 3),), (port("y", 1, 4, 3),), (port("h", 1, 3),), 5)
     read = Readback(folder, lambda _: engine, "fp32")
@@ -163,6 +163,13 @@ def test_what_single_precision_alone_gets_wrong_is_no_disagreement(
     monkeypatch.setattr(readback, "evaluate", imprecise)
     found, _ = read_back(tmp_path, nothing)
     assert all(agreement.error < 1e-6 for agreement in found)
+
+
+def test_numbers_that_double_precision_alone_holds_are_lost(tmp_path: Path) -> None:
+    far = PROGRAM.replace("%y = add(%x, %m)", "%b = scale(%x, factor = 1e30) %y = scale(%b, factor = 1e30)")
+    with pytest.raises(BuildError, match=r"y of f, on noise, .* rounded to fp32, scale is the first") as caught:
+        read_back(tmp_path, nothing, far)
+    assert "scale what comes before it" in str(caught.value.hint)
 
 
 def test_a_function_without_states_has_no_call_on_what_one_leaves(tmp_path: Path) -> None:
