@@ -10,6 +10,7 @@ from mctc.diagnostics.diagnostic import Severity, diagnostic_at
 from mctc.ir.op import Array
 from mctc.ir.ops.attention import Attention, OverKeys
 from mctc.ir.ops.convolution import Conv1d, Conv2d
+from mctc.ir.ops.leaf import Constant
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import Split, SplitChannels
 from mctc.ir.path_pattern import matches
@@ -94,7 +95,15 @@ class _Resized:
             return self._grouped(op, self._left(op.result, channel_axis(op.result.type)), rewriter)
         if isinstance(op, OverKeys):
             return self._fewer_heads(op, rewriter)
-        return None
+        return self._shorter(op, rewriter) if isinstance(op, Constant) else None
+
+    def _shorter(self, op: Constant, rewriter: Rewriter) -> tuple[Value, ...] | None:
+        value = op.value
+        for axis in range(value.ndim):
+            value = np.compress(~np.isin(self.groups.of(op.result, axis), self.gone), value, axis)
+        if value.shape == op.value.shape:
+            return None
+        return rewriter.emit(Constant, **{**op.attributes, "value": value})
 
     def _fewer_heads(self, op: OverKeys, rewriter: Rewriter) -> tuple[Value, ...] | None:
         at = channel_axis(op.k.type)

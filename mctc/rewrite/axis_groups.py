@@ -1,8 +1,7 @@
 """Which entries of axes go together: entry i of a layer's outputs, row i of its weight, column i of what reads it.
 
 Every entry of every axis of a fixed extent is a node; ops join nodes. What is connected can be removed together, if no
-node of it is one that must stay: of an input or a result of a function, of an array of the spec, of an op that no rule
-here knows.
+node of it is one that must stay: of an input or a result of a function, of an op that no rule here knows.
 """
 
 from __future__ import annotations
@@ -171,9 +170,9 @@ def _binary(op: Op, groups: Groups) -> bool:
 
 
 def _constant(op: Op, groups: Groups) -> bool:
-    """A number takes any extent; an array holds its axes."""
-    if op.result.type.rank:
-        groups.hold(op.result, "an array of the spec")
+    """A number takes any extent; entries of an array go with those that they meet."""
+    for axis in range(op.result.type.rank):
+        groups.nodes(op.result, axis)
     return True
 
 

@@ -16,6 +16,7 @@ from mctc.compress.sorting import kept_tensors, orders, sorted_tensors
 from mctc.compress.statistics import Statistics
 from mctc.driver import BuildOptions, build
 from mctc.driver.load import load_program
+from mctc.ir.ops.leaf import Constant
 from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.program import Program
 from mctc.ir.recipes import compose, with_recipe
@@ -174,6 +175,31 @@ def test_a_norm_counts_what_is_left_between_what_goes() -> None:
     assert {name: each.type.shape for name, each in after.parameters.items()} == {
         "i": (2, 3), "j": (2, 3), "o": (2, 6), "w": (6,), "b": (6,),
     }  # fmt: skip
+
+
+ARRAYS = """model m(width = 8) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component e(x: f32[B, T, 20]) -> f32[B, T, 5] {
+        rows = op.constant([[1.0, 2, 3, 4, 5, 6, 7, 8], [4, 5, 6, 7, 8, 9, 10, 11]], "f32", ["plain", "plain"])
+        y = linear(x, width) as first
+        y = y * op.constant([1.0, 2, 3, 4, 5, 6, 7, 9], "f32", ["channel"])
+        y = y + positional_embedding(y, rows, cyclic = true)
+        return linear(layer_norm(y), 5) as last
+    }
+    prune { e.first.channels: 0.25 }
+}
+"""
+
+
+def test_arrays_of_a_spec_lose_the_entries_that_meet_what_goes(tmp_path: Path) -> None:
+    (tmp_path / "m.mct").write_text(ARRAYS)
+    before = load_program(tmp_path / "m.mct")
+    after = pruned(before)
+    assert validate(Prune(), before, after) < 1e-9
+    values = [op.value for _, op in after.ops() if isinstance(op, Constant) and op.value.ndim]
+    assert sorted(value.shape for value in values) == [(2, 6), (6,)]
+    assert any(np.array_equal(value, [1, 2, 3, 4, 5, 6]) for value in values)
 
 
 GROUPED = """model m() {

@@ -163,9 +163,9 @@ ENTRIES = (
         "MCT0158",
         "a dimension that there is not, that can't be cut, or that two rules cut",
         "`prune` holds shares of what goes of a dimension: `state` and `inner` of a scan, `cells` of an LSTM or GRU,"
-        " `heads` of attention, `channels` of a linear layer, an embedding or a convolution. What an input, a result or"
-        " an array of the spec has must stay, and what an op takes apart or mixes. Layers that are added to one another"
-        " have their channels in common: one rule cuts them.",
+        " `heads` of attention, `channels` of a linear layer, an embedding or a convolution. What an input or a result"
+        " has must stay, and what an op takes apart or mixes. Layers that are added to one another have their channels"
+        " in common: one rule cuts them.",
         plain_model(
             "component c(x: f32[T, 64]) -> f32[T, 64] { return linear(x, 64) as p }",
             "stream { chunk = 320 ms }",
