@@ -9,7 +9,7 @@ from bench.row import Row
 from bench.setting import Setting
 
 FRAMES, BLOCKS = 32, 8
-PEER_FACTOR, DEPTH_FACTOR = 8, 9
+PEER_FACTOR, DEPTH_FACTOR = 15, 9
 
 
 def against_peer(setting: Setting) -> list[Row]:

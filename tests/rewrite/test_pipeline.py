@@ -239,7 +239,8 @@ def forgetting(name: str, module: str) -> type[Pass]:
 @pytest.mark.parametrize("module", ["mctc.passes.made_up", "of_a_plugin"])
 @pytest.mark.parametrize("name", ["a", "z"], ids=["first", "behind another"])
 def test_what_a_stage_leaves_is_verified_whoever_broke_it(module: str, name: str) -> None:
-    keep = type("keep", (Pass,), {"name": "k", "promise": Exact(), "run": lambda self, program, _: program})
+    members = {"name": "k", "promise": Exact(), "run": lambda self, program, _: program, "__module__": module}
+    keep = type("keep", (Pass,), members)
     with pytest.raises(VerificationError, match="there is no parameter w"):
         run_stage(parse_program(TEXT), "common", [keep, forgetting(name, module)], Context())
 

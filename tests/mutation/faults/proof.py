@@ -216,7 +216,7 @@ FAULTS = (
         what="op by op, what a result leaves as is not compared",
         old="        for value, name, taken in self._leaving:",
         new="        for value, name, taken in self._leaving[:0]:",
-        caught_by=f"{OP_BY_OP}::test_what_the_whole_proof_finds_is_proven_by_no_op",
+        caught_by=f"{OP_BY_OP}::test_an_operation_behind_the_last_op_of_what_leaves_is_called",
     ),
     Fault(
         name="infinite-and-not-followed",

@@ -180,6 +180,24 @@ def test_an_operation_that_no_op_became_is_for_the_whole_to_judge(made: Artifact
     assert whole == ["rounds"]
 
 
+@pytest.mark.parametrize("made", ["packed"], indirect=True)  # where states are written
+def test_an_operation_behind_the_last_op_of_what_leaves_is_called(made: Artifact, whole: list[str]) -> None:
+    package = made.package
+    function = package.functions["encoder"]
+    place, write = next((i, each) for i, each in enumerate(function.operations) if each.type == "write_state")
+    (data,) = write.inputs["data"]
+    assert isinstance(data, Reference)
+    item = next(each for operation in function.operations for each in operation.outputs if each.name == data.name)
+    index = 1 + max(each.index for each in function.operations)
+    between = Operation(index, "abs", "between", {"x": (data,)}, (replace(item, name="between"),), {})
+    written = replace(write, inputs={**write.inputs, "data": (Reference("between"),)})
+    operations = (*function.operations[:place], between, written, *function.operations[place + 1 :])
+    longer = replace(function, body=replace(function.body, operations=operations))
+    with pytest.raises(EmitError, match=r"layers.0.window.* of encoder, on noise, differs"):
+        made.read_back(replace(package, functions={**package.functions, "encoder": longer}))
+    assert whole == ["encoder"]
+
+
 def _renamed(item: NamedType) -> NamedType:
     return replace(item, name=f"{item.name}_again")
 
