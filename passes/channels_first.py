@@ -173,6 +173,8 @@ def _reshape(op: Reshape, rewriter: Rewriter, layout: Layout) -> Sequence[Value]
             return [_stack(rewriter, x, stacked)]
         if spread and x.type.axes[2].extent == UNIT.extent:
             return [_spread(rewriter, x, spread)]
+        if frames_of_features(old.type, op.result.type):
+            return [_beside(rewriter, rewriter.emit(Split, x, parts=x.type.extents[2].value, axis=2))]
     renamed = {a.role: b for a, b in zip(before, after)}
     moved = [renamed[axis.role] for axis in substance(x.type) if axis.role in renamed]
     if [a.extent for a in before] != [a.extent for a in after] or moved != substance(new):
@@ -208,6 +210,14 @@ def regrouped_frames(before: TensorType, after: TensorType) -> tuple[int, int]:
     return 0, 0
 
 
+def frames_of_features(before: TensorType, after: TensorType) -> bool:
+    """Whether (.., T, F, C) becomes (.., T*F, C), each feature a frame."""
+    if len(before.axes) != len(after.axes) + 1 or before.sequence is None or before.axes[-2].role is not Role.FEATURE:
+        return False
+    *outer, frames, features, channels = before.axes
+    return after.axes == (*outer, Axis(frames.role, frames.extent * features.extent), channels)
+
+
 def _frames_last(type_: TensorType) -> list[Axis]:
     """Axes that decide the order of entries, with the channels behind the frames even if there is one of either."""
     axes = list(type_.axes)
@@ -233,12 +243,17 @@ def _stack(rewriter: Rewriter, x: Value, n: int) -> Value:
 
 def _spread(rewriter: Rewriter, x: Value, n: int) -> Value:
     """The n parts of the channels side by side in an axis behind time, which then goes into time: no transpose."""
-    batch, channel, middle, time = x.type.axes
-    narrow = Axis(channel.role, Extent.of(channel.extent.value // n))
-    parts = rewriter.emit(Split, x, parts=n, axis=1)
-    tall = x.type.with_axes((batch, narrow, time, Axis(Role.FEATURE, Extent.of(1))))
+    return _beside(rewriter, rewriter.emit(Split, x, parts=n, axis=1))
+
+
+def _beside(rewriter: Rewriter, parts: Sequence[Value]) -> Value:
+    """Frame by frame one of each part."""
+    type_ = parts[0].type
+    batch, channel, _, time = type_.axes
+    tall = type_.with_axes((batch, channel, time, Axis(Role.FEATURE, Extent.of(1))))
     beside = rewriter.op(Concat, *(rewriter.reshaped(part, tall) for part in parts), axis=3)
-    return rewriter.reshaped(beside, x.type.with_axes((batch, narrow, middle, Axis(time.role, time.extent * n))))
+    all_frames = Axis(time.role, time.extent * len(parts))
+    return rewriter.reshaped(beside, type_.with_axes((batch, channel, UNIT, all_frames)))
 
 
 def _binary(op: Binary, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:

@@ -15,7 +15,7 @@ from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.leaf import Constant, parameter_of
 from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.loop import ScanState, held_type
-from mctc.ir.ops.shape import Reshape, Transpose
+from mctc.ir.ops.shape import Reshape, Transpose, product
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.recipes import recipe_key, simplified
 from mctc.ir.types import Axis, Role, TensorType
@@ -136,8 +136,31 @@ def _reshape(op: Reshape, to: Rewriter) -> Value:
         kept = [renamed[axis.role] for axis in substance(to[op.x].type)]
         if kept == substance(want):
             return to.reshaped(to[op.x], want)
+    if _is_beside_channels(before, after) and _goes_last(before, to[op.x].type) and _goes_last(after, want):
+        return to.reshaped(to[op.x], want)
     row_major = _ordered(to[op.x], substance(op.x.type), to)
     return _placed(to.reshaped(row_major, op.result.type), want, to)
+
+
+def _is_beside_channels(before: Sequence[Axis], after: Sequence[Axis]) -> bool:
+    """Whether axes are regrouped in front of the channels and behind them, and none with them: frames in parts."""
+    at, to = _channels(before), _channels(after)
+    if at is None or to is None or before[at].extent != after[to].extent:
+        return False
+    return product(axis.extent for axis in before[:at]) == product(axis.extent for axis in after[:to])
+
+
+def _goes_last(axes: Sequence[Axis], type_: TensorType) -> bool:
+    """Whether a type has the axes in their order, but the channels last."""
+    return [axis.role for axis in substance(type_)] == [a.role for a in sorted(axes, key=_is_channels)]
+
+
+def _is_channels(axis: Axis) -> bool:
+    return _key(axis.role) is Role.CHANNEL
+
+
+def _channels(axes: Sequence[Axis]) -> int | None:
+    return next((index for index, axis in enumerate(axes) if _is_channels(axis)), None)
 
 
 def _placed(value: Value, wanted: TensorType, to: Rewriter) -> Value:

@@ -214,6 +214,24 @@ def test_frames_that_become_several_need_no_transpose(rewrites):
     rewrites(ChannelsFirst, program(before), program(after))
 
 
+def test_features_that_become_frames_need_no_transpose(rewrites):
+    rewrites(
+        ChannelsFirst,
+        """function @f(%x: f32[batch B, time T, feature 2, channel 4]) {
+            %y = reshape(%x, axes = [batch B, time 2*T, channel 4])
+            return y = %y
+        }""",
+        """function @f(%x: f32[batch B, channel 4, feature 2, time T]) {
+            %a, %b = split(%x, parts = 2, axis = 2)
+            %c = reshape(%a, axes = [batch B, channel 4, time T, feature 1])
+            %d = reshape(%b, axes = [batch B, channel 4, time T, feature 1])
+            %e = concat(%c, %d, axis = 3)
+            %y = reshape(%e, axes = [batch B, channel 4, unit 1, time 2*T])
+            return y = %y
+        }""",
+    )
+
+
 def test_it_changes_nothing_the_second_time(rewrites):
     laid_out = program("""function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
         %y = softmax(%x)

@@ -47,6 +47,32 @@ def test_a_laid_out_program_gets_its_channels_last_and_its_layers_back(rewrites)
     rewrites(ChannelsLast, before, before)
 
 
+def test_frames_are_regrouped_beside_the_channels_without_a_transpose(rewrites) -> None:
+    before = f"""program @m {{ {HEAD} function @f(%x: f32[batch B, channel 4, time T, feature 2]) {{
+            %y = reshape(%x, axes = [batch B, channel 4, unit 1, time 2*T])
+            return y = %y
+        }} }}"""
+    after = f"""program @m {{ {HEAD} function @f(%x: f32[batch B, time T, feature 2, channel 4]) {{
+            %y = reshape(%x, axes = [batch B, time 2*T, channel 4])
+            return y = %y
+        }} }}"""
+    rewrites(ChannelsLast, before, after, stack="mlx")
+
+
+def test_channels_that_are_regrouped_with_frames_take_a_transpose(rewrites) -> None:
+    program = f"""program @m {{ {HEAD} function @f(%x: f32[batch B, channel 4, unit 1, time T]) {{
+            %y = reshape(%x, axes = [batch B, channel 2, feature 2, time T])
+            return y = %y
+        }} }}"""
+    after = f"""program @m {{ {HEAD} function @f(%x: f32[batch B, time T, channel 4]) {{
+            %t = transpose(%x, order = [0, 2, 1])
+            %r = reshape(%t, axes = [batch B, channel 2, feature 2, time T])
+            %y = transpose(%r, order = [0, 3, 2, 1])
+            return y = %y
+        }} }}"""
+    rewrites(ChannelsLast, program, after, stack="mlx")
+
+
 def test_vectors_that_met_the_channels_by_position_meet_them_last(rewrites) -> None:
     text = f"""program @m {{ {HEAD}
         function @f(%x: f32[batch B, channel 4, unit 1, time T], %v: f32[4, 1, 1], %m: {LAID}) {{
