@@ -284,7 +284,7 @@ def _check_left(parameter: Parameter, value: Array, held: Array) -> None:
     if not _any(held) and _any(value):
         largest = f"its largest magnitude is {np.abs(value).max():.3g}, and fp16's smallest number 6e-8"
         raise WeightsError(
-            f"parameter {parameter.name} vanishes in fp16: {largest}",
+            f"{parameter.told} vanishes in fp16: {largest}",
             hint="scale it up and what it is multiplied with down, or set it to zeros",
         )
 

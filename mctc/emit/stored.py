@@ -26,7 +26,7 @@ def stored(weights: Weights, parameter: Parameter, raises: type[MctcError], *, k
     try:
         found = weights.stored(parameter) if keeps else weights.to_write(parameter)
     except QuantizeError as error:
-        raise raises(f"parameter {parameter.name} can't be quantised: {error}", hint=error.hint) from error
+        raise raises(f"{parameter.told} can't be quantised: {error}", hint=error.hint) from error
     if isinstance(found, np.ndarray):
         check_finite(weights, parameter, found, raises)
     return found
@@ -36,9 +36,17 @@ def check_finite(weights: Weights, parameter: Parameter, found: Array, raises: t
     """Raises `raises` where a parameter has a value that fp16 can't hold; found: what is stored of it."""
     if not (is_finite(found) if found.dtype == np.float16 else np.isfinite(found).all()):
         try:
-            held(weights.value(parameter), np.float16, f"parameter {parameter.name}")
+            held(weights.value(parameter), np.float16, parameter.told)
         except UnsupportedError as error:
-            raise raises(str(error)) from error
+            raise raises(str(error), hint=_scaled(parameter)) from error
+
+
+def _scaled(parameter: Parameter) -> str:
+    hint = "scale it down and what it is multiplied with up"
+    if parameter.wide:
+        return hint
+    within, _, name = parameter.name.rpartition(".")
+    return f"{hint}, or keep that part in 32 bits: `quantize {{ {f'{within}.**' if within else name}: f32 }}`"
 
 
 def held(array: Array, dtype: Any, what: str) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,14 +54,15 @@ def evaluate(
     observe: Callable[[Op, list[Array]], None] | None = None,
     rounding: Rounding | None = None,
     watch: Watch | None = None,
+    wide: Collection[Op] = frozenset(),
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Results and new states by name.
 
     `parameter` gives a parameter's value by name; `state` holds a step function's states (zeros when None).
     Floating-point values are computed in `dtype`; inputs, states, results of ops and gates in them are rounded by
-    `rounding`, if that is given. `observe` sees every op with its results, `watch` what they came of, too. Numbers that
-    are not finite are results like others. Raises EvaluationError when an input or state is missing or has the wrong
-    shape.
+    `rounding`, if that is given, but what the ops in `wide` give. `observe` sees every op with its results, `watch`
+    what they came of, too. Numbers that are not finite are results like others. Raises EvaluationError when an input or
+    state is missing or has the wrong shape.
     """
     bound: dict[str, int] = {}
     environment: dict[Value, Array] = {}
@@ -82,7 +83,7 @@ def evaluate(
     same = {} if watch is None else watch.same
     read = _read(function, same)
     last_use = _last_uses(function, ordered, same, read)
-    run = _Run(parameter, dtype, rounding, bound, tables(function))
+    run = _Run(parameter, dtype, rounding, bound, tables(function), wide)
     with ieee():
         for index, item in enumerate(ordered):
             if watch and not isinstance(item, Loop):
@@ -112,6 +113,7 @@ class _Run:
     rounding: Rounding | None
     bound: dict[str, int]
     tables: set[Value]
+    wide: Collection[Op]
 
     def item(self, item: Op | Loop, environment: Mapping[Value, Array]) -> Iterator[tuple[Op, list[Array]]]:
         """An op, or every op of a loop, with results over all frames."""
@@ -119,9 +121,10 @@ class _Run:
 
     def op(self, op: Op, environment: Mapping[Value, Array]) -> list[Array]:
         dtype = None if self.tables.issuperset(op.results) else self.dtype
-        results = _apply(op, environment, self.parameter, dtype, self.rounding)
-        if self.rounding is not None and not self._is_rounded(op):
-            results = [self.rounding(array) for array in results]
+        rounding = None if op in self.wide else self.rounding
+        results = _apply(op, environment, self.parameter, dtype, rounding)
+        if rounding is not None and not self._is_rounded(op):
+            results = [rounding(array) for array in results]
         for value, array in zip(op.results, results):
             _check(op, value.type, array, self.bound)
         return results

@@ -159,6 +159,12 @@ class Parameter:
     origin: Origin = field(default_factory=Origin)
     wide: bool = False  # stored in fp32, not rounded to fp16
 
+    @property
+    def told(self) -> str:
+        """Its name and its line: 'parameter encoder.norm.weight at spec/a.mct:5:12'."""
+        place = "" if self.origin.location is None else f" at {self.origin.location}"
+        return f"parameter {self.name}{place}"
+
 
 WIDE = Quantization("f32", 32)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -22,8 +22,10 @@ def first_undefined(
     parameter: ParameterValue,
     state: Mapping[str, Array] | None = None,
     rounding: Rounding | None = None,
+    wide: Collection[Op] = frozenset(),
 ) -> Op | None:
-    """The first op with a result that is not finite, every result rounded by `rounding` if that is given; or None.
+    """The first op with a result that is not finite, every result but of the ops in `wide` rounded by `rounding` if
+    that is given; or None.
 
     With `rounding` also one whose operands have outgrown it.
     """
@@ -40,7 +42,7 @@ def first_undefined(
             raise _FoundError
 
     try:
-        evaluate(function, inputs, parameter, state, observe=look, rounding=rounding)
+        evaluate(function, inputs, parameter, state, observe=look, rounding=rounding, wide=wide)
     except _FoundError:
         return found[0]
     return None

@@ -7,7 +7,7 @@ whole program, rounded, takes as long as the first one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -27,9 +27,10 @@ ROUNDED_UP = 65520.0
 
 
 class Beyond:
-    """Goes along with an evaluation, op by op."""
+    """Goes along with an evaluation, op by op. wide: ops whose results fp16 need not hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, wide: Collection[Op] = frozenset()) -> None:
+        self._wide = wide
         self._stored: dict[Op, bool] = {}  # whether a parameter or constant is beyond the range
         self._differing: dict[Value, Array] = {}
 
@@ -39,6 +40,8 @@ class Beyond:
 
     def gives(self, op: Op, results: Sequence[Array]) -> bool:
         """Whether an op gives a number beyond the range; one that only moves what was looked at does not."""
+        if op in self._wide:
+            return False
         if isinstance(op, MOVING) and not op.numbers and all(value.owner is not None for value in op.present()):
             return False
         if not isinstance(op, Leaf):
@@ -58,7 +61,7 @@ class Beyond:
         elif any(value in self._differing for value in op.present()):
             given = {value: self._differing.get(value, values[value]) for value in op.present()}
             with ieee():
-                self._note(op, values, applied(op, given, np.float32, Infinite(None)))
+                self._note(op, values, applied(op, given, np.float32, None if op in self._wide else Infinite(None)))
         elif self.gives(op, results := [values[value] for value in op.results]):
             self._note(op, values, results)
 
@@ -69,7 +72,7 @@ class Beyond:
 
     def _note(self, op: Op, values: Mapping[Value, Array], results: Sequence[Array]) -> None:
         for value, result in zip(op.results, results, strict=True):
-            rounded = Infinite(None)(result)
+            rounded = result if op in self._wide else Infinite(None)(result)
             if not np.array_equal(rounded, values[value], equal_nan=rounded.dtype.kind == "f"):
                 self._differing[value] = rounded
 

@@ -18,6 +18,7 @@ from mctc.driver.target import Agreement, Interface
 from mctc.evaluate.parts import Parted
 from mctc.evaluate.reference import evaluate
 from mctc.half_bits import to_half
+from mctc.ir.islands import held_wide
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.rounding import Rounding
@@ -114,12 +115,15 @@ class _Function:
     values: Deployed
     artifact: str
     call: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
-    _beyond: Beyond = field(default_factory=Beyond)
+    _beyond: Beyond = field(init=False)
+    _wide: frozenset[Op] = field(init=False)
     _goes_beyond: bool = False
 
     def __post_init__(self) -> None:
         self.value = self.values.within(self.function)
         self.program, self.weights = self.values.program, self.values.weights
+        self._wide = held_wide(self.program, self.function)
+        self._beyond = Beyond(self._wide)
 
     def compared(self) -> list[Agreement]:
         """Every result and new state, the worst of all calls. Raises what the read-back raises."""
@@ -166,10 +170,12 @@ class _Function:
         limit = self.asked.deployed
         if limit is None or not self._goes_beyond:
             return
-        rounded = self._by_reference(given, limit.roundings[0])
+        rounded = self._by_reference(given, limit.roundings[0], wide=self._wide)
         for key, array in expected.items():
             if difference(array, rounded[key]).lost and self._occurs(key, given, limit.roundings[0]):
-                op = first_undefined(self.function, given.inputs, self.value, given.states, limit.roundings[0])
+                op = first_undefined(
+                    self.function, given.inputs, self.value, given.states, limit.roundings[0], self._wide
+                )
                 where = "" if op is None else f": {told(op)} is the first that has no number there"
                 raise self.asked.raises(
                     f"{key} of {self.function.name}, on {given.item.name}, is not finite in fp16{where}",
@@ -184,7 +190,7 @@ class _Function:
         if given.item is SILENCE or not given.states:
             return True
         first = _Given(given.item, given.inputs, {name: np.zeros_like(each) for name, each in given.states.items()})
-        exact, rounded = (self._by_reference(first, each)[key] for each in (None, rounding))
+        exact, rounded = (self._by_reference(first, each, wide=self._wide)[key] for each in (None, rounding))
         return difference(exact, rounded).lost > 0
 
     def _judge(self, key: str, given: _Given, found: Difference) -> None:
@@ -243,9 +249,11 @@ class _Function:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
         self._goes_beyond |= self._beyond.gives(op, arrays)
 
-    def _by_reference(self, given: _Given, rounding: Rounding | None, dtype: Any = None) -> dict[str, Array]:
+    def _by_reference(
+        self, given: _Given, rounding: Rounding | None, dtype: Any = None, wide: frozenset[Op] = frozenset()
+    ) -> dict[str, Array]:
         dtype, inputs, states = dtype or COMPUTES, given.inputs, given.states
-        return _by_key(*evaluate(self.function, inputs, self.value, states, dtype, rounding=rounding))
+        return _by_key(*evaluate(self.function, inputs, self.value, states, dtype, rounding=rounding, wide=wide))
 
     def _differences(self, expected: Arrays, actual: Arrays, scales: dict[str, Scale]) -> dict[str, Difference]:
         """How far every result is off, of the scale that the first call sets. Raises for one of another shape."""

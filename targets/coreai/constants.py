@@ -42,8 +42,10 @@ class Constants:
         if isinstance(stored, Palette) and tuple(shape) == parameter.type.shape:
             return self._palette(name, stored)
         dense = stored if isinstance(stored, np.ndarray) else stored.dequantize()
+        with np.errstate(over="ignore"):  # of a part that others keep in fp32
+            dense = dense.astype(self.dtype, copy=False)
         check_finite(self.weights, parameter, dense, CoreAiError)
-        return self.graphs.resource(name, dense.astype(self.dtype).reshape(shape))
+        return self.graphs.resource(name, dense.reshape(shape))
 
     def array(self, array: Array, what: str) -> Value:
         """A constant; integers become int32. Raises UnsupportedError for a number that the asset's type can't hold."""

@@ -129,8 +129,8 @@ FAULTS = (
         name="core-ai-operands-swapped",
         file="targets/coreai/rules/elementwise.py",
         what="the operands of sub and div change places",
-        old="broadcasting)(*e.broadcast(op))",
-        new="broadcasting)(*reversed(e.broadcast(op)))",
+        old="zip(e.broadcast(op), (left, right))",
+        new="zip(reversed(e.broadcast(op)), (left, right))",
         caught_by=CORE_AI,
     ),
     Fault(
