@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mctc.checkpoint import SafeTensors, WeightsError
-from mctc.coded import opened
 from mctc.diagnostics.near import listing
 from mctc.half_bits import from_half, to_half
 from mctc.initializers import initialise
@@ -27,7 +26,6 @@ from mctc.ir.recipes import STRUCTURAL, leaves
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
 from mctc.padded import is_padded, unpadded
-from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
@@ -72,6 +70,9 @@ class Weights:
         calibrated: scales of activations have to be there, too; else they start as without weights. Scales that the
         program has no use for are no fault.
         """
+        from mctc.coded import opened  # initial weights have no need of these two
+        from mctc.wrappers import unwrapped
+
         weights = cls(program.sources, cache=cache)
         checkpoint = opened(path)
         found = unwrapped(program.sources.keys(), checkpoint.shapes.keys(), path)

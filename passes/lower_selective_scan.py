@@ -10,7 +10,6 @@ from mctc.ir.ops.shape import Concat
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Program, Value
 from mctc.passes.frame_rows.layout import turned_in, turned_out
-from mctc.passes.selective_scan import heads
 from mctc.passes.selective_scan.cost import DEFAULT, FORMS, ScanPlan, Size, choose, plan
 from mctc.passes.selective_scan.operands import Form, gather, reason_against
 from mctc.records import dataclass
@@ -58,6 +57,8 @@ class LowerSelectiveScan(Pass):
 
 
 def _heads(op: Ssd, to: Rewriter) -> Outcome:
+    from mctc.passes.selective_scan import heads  # which most programs have no need of
+
     against = reason_against(op.x.type)
     return Refuse(against) if against else heads.lower(op, to)
 

@@ -10,8 +10,8 @@ import click
 
 from mctc.cli.options import Decorated, names_of
 
-WRITTEN = re.compile(r"\s*([\w-]+)\s*\{(.*)\}\s*", re.DOTALL)
-PAIR = re.compile(r"\s*(\w+)\s*=\s*(\S.*?)\s*", re.DOTALL)
+WRITTEN = r"(?s)\s*([\w-]+)\s*\{(.*)\}\s*"
+PAIR = r"(?s)\s*(\w+)\s*=\s*(\S.*?)\s*"
 
 
 Written = tuple[str, dict[str, str]]  # a pass and the texts of its options
@@ -19,8 +19,8 @@ Written = tuple[str, dict[str, str]]  # a pass and the texts of its options
 
 def parse_pass(text: str) -> Written:
     """'lower-selective-scan{form=decay}' as its name and the texts of its options. Raises click.BadParameter."""
-    found = WRITTEN.fullmatch(text)
-    pairs = [PAIR.fullmatch(each) for each in found[2].split(",")] if found else []
+    found = re.fullmatch(WRITTEN, text)
+    pairs = [re.fullmatch(PAIR, each) for each in found[2].split(",")] if found else []
     if found is None or None in pairs:
         raise click.BadParameter(f"{text!r} is not of the form NAME{{option=value, ...}}")
     return found[1], {pair[1]: pair[2] for pair in pairs if pair}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeVar
 
 from mctc.ir.declared import registry
@@ -225,4 +226,9 @@ def _origin(origin: Origin, locations: bool) -> str:
         text += f" at {quoted(place.file)}:{place.line}:{place.column}{end}"
     if origin.path:
         text += f" in {dotted_text(origin.path)}"
-    return text + "".join(f" by {dotted_text(event.by)} {quoted(event.change)}" for event in origin.history)
+    return text + "".join([_event(event.by, event.change) for event in origin.history])
+
+
+@lru_cache(maxsize=1 << 12)  # a pass says the same of many ops
+def _event(by: str, change: str) -> str:
+    return f" by {dotted_text(by)} {quoted(change)}"

@@ -167,9 +167,10 @@ class Rewriter(Builder):
     def _record(self, op: Op, made: Sequence[Op]) -> None:
         names = ", ".join(new.name for new in made if not isinstance(new, (ParameterOp, Constant)))
         change = self._note or f"{op.name} became {names or 'nothing'}"
+        origin = op.origin.after(self.by, change)
         for new in made:
             if new not in self._taken:  # those belong to the old program as well
-                new.origin = op.origin.after(self.by, change)
+                new.origin = origin
 
     def rebuild(self, rule: Rule, retype: Retype | None = None) -> Function:
         function = self.function
