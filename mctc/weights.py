@@ -24,6 +24,7 @@ from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, So
 from mctc.ir.program import Value as IrValue
 from mctc.ir.recipes import STRUCTURAL, leaves
 from mctc.ir.types import TensorType
+from mctc.late_shapes import late_shapes
 from mctc.objectives.auxiliary import training_only
 from mctc.padded import is_padded, unpadded
 
@@ -253,12 +254,15 @@ class Weights:
         return self._checkpoint.read(name) if self._checkpoint is not None and name in self.unused else None
 
     def _late(self, recipe: Derived, parameter: Parameter) -> Array | None:
-        """A checkpoint written after a pass holds the parameter in its later shape under its own name."""
+        """A checkpoint written after a pass holds a tensor in its later shape (mctc.late_shapes)."""
         source = rearranged(recipe)
         if self._checkpoint is None or source is None or recipe.type.shape == source.type.shape:
             return None
-        if self._checkpoint.shapes.get(parameter.name) == recipe.type.shape:
-            return self._checkpoint.read(parameter.name)
+        if (held := self._checkpoint.shapes.get(source.name)) != recipe.type.shape:
+            return None
+        below = {shape for each in recipe.operands if each is not None for shape in stages(each)}
+        if parameter.name == source.name or (math.prod(held) != source.type.size and held not in below):
+            return self._checkpoint.read(source.name)
         return None
 
 
@@ -319,7 +323,7 @@ def recomputed(recipe: Recipe, array: Array) -> Array:
 def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:
     """The shapes that one tensor takes on its way through a recipe, the checkpoint's own first."""
     if isinstance(recipe, Derived):
-        main = [r for r in recipe.operands if r is not None]
+        main = [r for r in recipe.operands if r is not None and any(leaves(r))]  # constants beside it are no tensors
         if len(main) == 1:
             yield from stages(main[0])
         elif (source := rearranged(recipe)) is not None:
@@ -360,7 +364,9 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
     problems["misshapen"] = [
         f"{name} is {list(shapes[name])}, the program takes {_sizes(accepted[name])}"
         for name in sorted(accepted.keys() & shapes.keys())
-        if shapes[name] not in accepted[name] and not _same_entries(shapes[name], program.sources.get(name))
+        if shapes[name] not in accepted[name]
+        and not _same_entries(shapes[name], program.sources.get(name))
+        and shapes[name] not in late_shapes(program.parameters.values(), name, rearranged)
     ]
     problems["extra"] = [
         f"{name} {list(shapes[name])}" for name in sorted(shapes.keys() - accepted.keys() - program.sources.keys())

@@ -207,8 +207,8 @@ WALLS = {
         {"mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives",
          "mctc.diagnostics", "mctc.evaluate", "mctc.weights", "mctc.quantize", "mctc.checkpoint", "mctc.coded",
          "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.entry_points",
-         "mctc.fingerprint", "mctc.half", "mctc.half_bits", "mctc.memory", "mctc.padded", "mctc.records", "mctc.spool",
-         "mctc.version"},
+         "mctc.fingerprint", "mctc.half", "mctc.half_bits", "mctc.late_shapes", "mctc.memory", "mctc.padded",
+         "mctc.records", "mctc.spool", "mctc.version"},
     ),
     "runtime of torch": (("mctc.targets.torch.runtime",), {"mctc.targets"}),
     "evaluator of packages": (
