@@ -323,7 +323,7 @@ def recomputed(recipe: Recipe, array: Array) -> Array:
 def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:
     """The shapes that one tensor takes on its way through a recipe, the checkpoint's own first."""
     if isinstance(recipe, Derived):
-        main = [r for r in recipe.operands if r is not None and any(leaves(r))]  # constants beside it are no tensors
+        main = [r for r in recipe.operands if r is not None]
         if len(main) == 1:
             yield from stages(main[0])
         elif (source := rearranged(recipe)) is not None:

@@ -22,6 +22,7 @@ from mctc.ir.program import Program
 from mctc.ir.recipes import compose, with_recipe
 from mctc.ir.text import parse_program
 from mctc.passes.prune import Prune
+from mctc.rewrite.axis_groups import Groups
 from mctc.rewrite.masked_norms import masked_norms, recounted
 from mctc.rewrite.removed_groups import removed
 from mctc.rewrite.validate import ValidationError, validate
@@ -226,3 +227,24 @@ def test_a_build_of_a_narrower_spec_is_proven_and_trains(tmp_path: Path) -> None
     build(tmp_path / "m.mct", tmp_path / "built", BuildOptions(verify_each=True))
     text = (tmp_path / "built/training/m.py").read_text()
     assert "(9," in text
+
+
+@pytest.mark.slow
+def test_packages_of_a_sorted_checkpoint_and_of_what_is_kept_of_it_are_the_same(tmp_path: Path) -> None:
+    settings = 'y, 4, 24, 3, left = 3, right = 1, look_ahead = 1, norm = "batch"'
+    text = SPEC.replace("lib/mamba.mct", "lib/conformer.mct").replace(
+        "y = y + mamba(layer_norm(y) as norm, state = 6) as scan", f"y = conformer_layer({settings}) as layer"
+    )
+    rules = "prune { e.first.channels: 0.25; **.heads: 0.5; **.depthwise.channels: 0.5 }"
+    (tmp_path / "m.mct").write_text(text.replace("PRUNE", rules))
+    program = load_program(tmp_path / "m.mct")
+    path, cut, groups = checkpoint(program, tmp_path / "whole"), tmp_path / "cut", Groups(program)
+    held = opened(path)
+    tensors = {name: np.abs(held.read(name)) if "running_var" in name else held.read(name) for name in held.shapes}
+    save_file(tensors, path)
+    save_file(dict(kept_tensors(program, groups, removed(program, groups), tensors)), cut)
+    models = []
+    for weights in (path, cut):
+        build(tmp_path / "m.mct", tmp_path / f"built-{weights.name}", BuildOptions(target="onnx", weights=weights))
+        models.append((tmp_path / f"built-{weights.name}" / "m_e.onnx").read_bytes())
+    assert models[0] == models[1]
