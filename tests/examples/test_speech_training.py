@@ -233,6 +233,22 @@ def test_pruning_grows_with_the_steps_and_begins_with_the_whole_model(place: Pat
         Pruning(Prune(str(place / "learner"), 0, 9), model)
 
 
+NORMED = """model m() {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component e(x: f32[B, T, 20]) -> f32[B, T, 5] { return linear(layer_norm(linear(x, 8) as first) as norm, 5) }
+    prune { e.first.channels: 0.5 }
+}
+"""
+
+
+def test_channels_that_a_norm_counts_are_no_matter_of_zeros(tmp_path: Path) -> None:
+    (tmp_path / "m.mct").write_text(NORMED)
+    build(tmp_path / "m.mct", tmp_path / "built", BuildOptions(target="torch"))
+    with pytest.raises(ConfigError, match=r"cuts channels that norms count \(e.norm\)"):
+        Pruning(Prune(str(tmp_path / "built"), 0, 9), torch.nn.Module())
+
+
 def test_a_model_for_other_tokens_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = place / "few.txt"
     few.write_text("\n".join("\N{LOWER ONE EIGHTH BLOCK}'abcdefghijklmnopqrstuvwxy"))
