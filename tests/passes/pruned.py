@@ -1,4 +1,4 @@
-"""What tests of pruning share: checkpoints of noise, and what a program computes with one."""
+"""What tests of pruning share: a spec with rules, checkpoints and scores of noise, what a program computes with one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from mctc.checkpoint import SafeTensors
+from mctc.compress.growing_sums import GrowingSums
+from mctc.compress.statistics import Statistics
+from mctc.driver.load import load_program
 from mctc.evaluate.reference import evaluate
 from mctc.initializers import initialise
 from mctc.ir.program import Program
@@ -36,3 +40,18 @@ def results(program: Program, path: Path, frames: int = 30) -> np.ndarray:
     inputs = {fed.name: np.random.default_rng(2).normal(0, 1, (1, frames, fed.type.extents[-1].value))}
     made, _ = evaluate(function, inputs, lambda name: weights.exact(program.parameters[name]))
     return np.asarray(made[function.results[0][0]])
+
+
+def program_of(spec: str, folder: Path, rules: str) -> Program:
+    """Of a spec in whose text PRUNE stands for its `prune` section."""
+    path = folder / "m.mct"
+    path.write_text(spec.replace("PRUNE", f"prune {{ {rules} }}" if rules else ""))
+    return load_program(path)
+
+
+def drawn_scores(held: SafeTensors, folder: Path) -> Statistics:
+    """Statistics whose Fisher information of each tensor is drawn."""
+    statistics, random = Statistics({}, 1, GrowingSums.of(folder, {})), np.random.default_rng(3)
+    felt = {name: random.uniform(0, 1, shape) ** 4 for name, shape in held.shapes.items()}
+    statistics.fisher = felt.get  # type: ignore[method-assign]
+    return statistics

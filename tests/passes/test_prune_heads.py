@@ -10,9 +10,7 @@ from safetensors.numpy import save_file
 
 from bench.reduced import SIZES
 from mctc.coded import opened
-from mctc.compress.growing_sums import GrowingSums
 from mctc.compress.sorting import kept_tensors, orders, sorted_tensors
-from mctc.compress.statistics import Statistics
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.driver import BuildOptions, build
 from mctc.driver.load import load_program
@@ -23,7 +21,7 @@ from mctc.ir.text import parse_program
 from mctc.passes.prune import Prune
 from mctc.rewrite.removed_groups import removed
 from mctc.rewrite.validate import ValidationError, validate
-from tests.passes.pruned import checkpoint, pruned, results
+from tests.passes.pruned import checkpoint, drawn_scores, program_of, pruned, results
 
 IR = """program @m {{ dim B: batch dim T: time prune {{ "f.a.heads" = {share} }}
     source @q: f32[{queries}, 6] = normal() source @k: f32[{keys}, 6] = normal() source @v: f32[{values}, 6] = normal()
@@ -107,20 +105,11 @@ model m(width = 16) {
 """
 
 
-def program_of(folder: Path, rules: str) -> Program:
-    path = folder / "m.mct"
-    path.write_text(SPEC.replace("PRUNE", f"prune {{ {rules} }}" if rules else ""))
-    return load_program(path)
-
-
 def test_rounds_keep_as_many_and_a_sorted_checkpoint_is_of_the_same_function(tmp_path: Path) -> None:
-    program, plain = program_of(tmp_path, "**.heads: 0.25"), program_of(tmp_path, "")
+    program, plain = program_of(SPEC, tmp_path, "**.heads: 0.25"), program_of(SPEC, tmp_path, "")
     path, after, cut = checkpoint(program, tmp_path / "w"), tmp_path / "sorted", tmp_path / "cut"
     held = opened(path)
-    statistics, random = Statistics({}, 1, GrowingSums.of(tmp_path, {})), np.random.default_rng(3)
-    felt = {name: random.uniform(0, 1, shape) ** 4 for name, shape in held.shapes.items()}
-    statistics.fisher = felt.get  # type: ignore[method-assign]
-    groups, order = orders(program, held, statistics)
+    groups, order = orders(program, held, drawn_scores(held, tmp_path))
     assert [(each.dimension.name, each.dimension.size) for each in order] == [
         (f"e.layers.{layer}.self.heads", 4) for layer in (0, 1)
     ]
@@ -137,7 +126,7 @@ def test_rounds_keep_as_many_and_a_sorted_checkpoint_is_of_the_same_function(tmp
 
 def test_rows_of_a_projection_that_are_no_whole_heads_stay(tmp_path: Path) -> None:
     with pytest.raises(LocatedError, match="some of its entries go together with others"):
-        pruned(program_of(tmp_path, "e.layers.0.self.q.channels: 0.1"))
+        pruned(program_of(SPEC, tmp_path, "e.layers.0.self.q.channels: 0.1"))
 
 
 @pytest.mark.parametrize("name", ["conformer_streaming", "whisper_tiny", "qwen3_asr_0_6b"])
@@ -153,7 +142,7 @@ def test_specs_lose_heads(name: str, tmp_path: Path) -> None:
 def test_a_build_with_fewer_heads_streams_with_smaller_caches(tmp_path: Path) -> None:
     caches = []
     for rules in ("", "**.heads: 0.5"):
-        program_of(tmp_path, rules)
+        program_of(SPEC, tmp_path, rules)
         result = build(tmp_path / "m.mct", tmp_path / f"built{len(caches)}", BuildOptions(verify_each=True))
         step = next(iter(result.compiled.derived.functions.values()))
         caches.append(sum(state.value.type.size for state in step.states))

@@ -11,9 +11,7 @@ from safetensors.numpy import save_file
 import mctc.rewrite.validate
 from bench.reduced import SIZES
 from mctc.coded import opened
-from mctc.compress.growing_sums import GrowingSums
 from mctc.compress.sorting import kept_tensors, orders, sorted_tensors
-from mctc.compress.statistics import Statistics
 from mctc.driver import BuildOptions, build
 from mctc.driver.load import load_program
 from mctc.ir.ops.leaf import Constant
@@ -26,7 +24,7 @@ from mctc.rewrite.axis_groups import Groups
 from mctc.rewrite.masked_norms import masked_norms, recounted
 from mctc.rewrite.removed_groups import removed
 from mctc.rewrite.validate import ValidationError, validate
-from tests.passes.pruned import checkpoint, pruned, results
+from tests.passes.pruned import checkpoint, drawn_scores, program_of, pruned, results
 
 IR = """program @m {{ dim B: batch dim T: time {prune}
     source @i: f32[4, 3] = normal() source @w: f32[4] = {scale}() source @b: f32[4] = normal()
@@ -108,21 +106,12 @@ model m(width = 12) {
 RULES = "e.first.channels: 0.25; **.state: 0.5"
 
 
-def program_of(folder: Path, rules: str) -> Program:
-    path = folder / "m.mct"
-    path.write_text(SPEC.replace("PRUNE", f"prune {{ {rules} }}" if rules else ""))
-    return load_program(path)
-
-
 def test_a_sorted_checkpoint_is_of_the_same_function_and_cut_binds(tmp_path: Path) -> None:
-    program, plain = program_of(tmp_path, RULES), program_of(tmp_path, "")
+    program, plain = program_of(SPEC, tmp_path, RULES), program_of(SPEC, tmp_path, "")
     assert validate(Prune(), program, pruned(program)) < 1e-9
     path, after, cut = checkpoint(program, tmp_path / "w"), tmp_path / "sorted", tmp_path / "cut"
     held = opened(path)
-    statistics, random = Statistics({}, 1, GrowingSums.of(tmp_path, {})), np.random.default_rng(3)
-    felt = {name: random.uniform(0, 1, shape) ** 4 for name, shape in held.shapes.items()}
-    statistics.fisher = felt.get  # type: ignore[method-assign]
-    groups, order = orders(program, held, statistics)
+    groups, order = orders(program, held, drawn_scores(held, tmp_path))
     assert [each.dimension.size for each in order if each.dimension.name == "e.first.channels"] == [12]
     tensors = sorted_tensors(program, groups, order, held)
     assert not np.array_equal(tensors["e.layers.1.norm.weight"], held.read("e.layers.1.norm.weight"))
@@ -223,7 +212,7 @@ def test_a_convolution_in_groups_stays_as_it_is_beside_what_goes(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_build_of_a_narrower_spec_is_proven_and_trains(tmp_path: Path) -> None:
-    program_of(tmp_path, RULES)
+    program_of(SPEC, tmp_path, RULES)
     build(tmp_path / "m.mct", tmp_path / "built", BuildOptions(verify_each=True))
     text = (tmp_path / "built/training/m.py").read_text()
     assert "(9," in text

@@ -111,9 +111,9 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return whole
 
 
-def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
-    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was alike to the operations that were called, in order."""
     called: list[str] = []
     holds = op_by_op.OpByOp._holds
     monkeypatch.setattr(
@@ -121,6 +121,12 @@ def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
         "_holds",
         lambda self, taken, *more: (called.append(str(taken.likeness)), holds(self, taken, *more))[1],
     )
+    return called
+
+
+def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
+    made: Artifact, whole: list[str], called: list[str]
+) -> None:
     found = made.read_back(made.package)
     assert not whole
     assert {each.op_by_op for each in found} == {True}
@@ -300,15 +306,8 @@ def test_stored_numbers_that_lie_in_the_package_are_not_read_from_there_where_th
 
 
 def test_a_product_is_shown_once_and_what_bends_in_every_call(
-    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
+    made: Artifact, whole: list[str], called: list[str]
 ) -> None:
-    called: list[str] = []
-    holds = op_by_op.OpByOp._holds
-    monkeypatch.setattr(
-        op_by_op.OpByOp,
-        "_holds",
-        lambda self, taken, *more: (called.append(str(taken.likeness)), holds(self, taken, *more))[1],
-    )
     made.read_back(made.package, "rounds")
     assert [sum(f"'{kind}'" in told for told in called) for kind in ("conv2d", "tanh", "sub")] == [1, 2, 1]
 
