@@ -27,14 +27,19 @@ if TYPE_CHECKING:
     from mctc.ir.program import Program
     from mctc.linter.coreml.lint import Linted
     from mctc.runtime.model import Model
+else:
+    from mctc.lazy_names import lazy
+
+    __getattr__ = lazy(
+        __name__,
+        {
+            "Diagnostic": "diagnostics.diagnostic",
+            "DiagnosticError": "diagnostics.diagnostic",
+            "MctcError": "diagnostics.errors",
+        },
+    )
 
 __all__ = ["Diagnostic", "DiagnosticError", "MctcError", "__version__", "build", "lint", "load", "open"]
-
-_HOME = {
-    "Diagnostic": "mctc.diagnostics.diagnostic",
-    "DiagnosticError": "mctc.diagnostics.diagnostic",
-    "MctcError": "mctc.diagnostics.errors",
-}
 
 
 def load(path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None) -> Program:
@@ -180,11 +185,3 @@ def lint(
     with paths_told():
         settings = settings_of(read, select, ignore, severity or {}, device=device, os=os, exclude=exclude)
         return lint_paths([Path(path) for path in paths], settings, shapes or {})
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)

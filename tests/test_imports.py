@@ -132,11 +132,16 @@ def imports(file: Path, package: str, *, types: bool = True) -> Iterator[tuple[i
 
 
 def walked(tree: ast.AST, types: bool) -> Iterator[ast.AST]:
-    """All nodes; without `types` none under `if TYPE_CHECKING:`."""
+    """All nodes; without `types` none under `if TYPE_CHECKING:` but those of its `else`."""
     yield tree
+    skipped = tree.body if not types and isinstance(tree, ast.If) and of_type_checkers(tree) else []
     for child in ast.iter_child_nodes(tree):
-        if types or not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+        if child not in skipped:
             yield from walked(child, types)
+
+
+def of_type_checkers(node: ast.If) -> bool:
+    return ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def modules(root: Path, room: str) -> Iterator[tuple[Path, str]]:
@@ -207,8 +212,8 @@ WALLS = {
         {"mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives",
          "mctc.diagnostics", "mctc.evaluate", "mctc.weights", "mctc.quantize", "mctc.checkpoint", "mctc.coded",
          "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.entry_points",
-         "mctc.fingerprint", "mctc.half", "mctc.half_bits", "mctc.late_shapes", "mctc.memory", "mctc.padded",
-         "mctc.records", "mctc.spool", "mctc.version"},
+         "mctc.fingerprint", "mctc.half", "mctc.half_bits", "mctc.late_shapes", "mctc.lazy_names", "mctc.memory",
+         "mctc.padded", "mctc.records", "mctc.spool", "mctc.version"},
     ),
     "runtime of torch": (("mctc.targets.torch.runtime",), {"mctc.targets"}),
     "evaluator of packages": (

@@ -8,7 +8,7 @@ the package.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mctc.audio.bundled import bundled_recording, bundled_text
@@ -18,6 +18,30 @@ if TYPE_CHECKING:
     from mctc.audio.mel import MelConfig, StreamingMel, log_mel
     from mctc.audio.samples import SampleConfig, StreamingSamples
     from mctc.audio.sound import AudioInfo
+else:
+    from mctc.lazy_names import lazy
+
+    __getattr__ = lazy(
+        __name__,
+        {
+            "AudioError": "errors",
+            "AudioInfo": "sound",
+            "FrontEnd": "front_end",
+            "MelConfig": "mel",
+            "SampleConfig": "samples",
+            "StreamingMel": "mel",
+            "StreamingSamples": "samples",
+            "bundled_recording": "bundled",
+            "bundled_text": "bundled",
+            "existing_frames": "front_end",
+            "frames_of": "front_end",
+            "load_audio": "load",
+            "log_mel": "mel",
+            "probe_audio": "load",
+            "stream_audio": "load",
+            "streaming": "front_end",
+        },
+    )
 
 __all__ = [
     "AudioError",
@@ -37,30 +61,3 @@ __all__ = [
     "stream_audio",
     "streaming",
 ]
-
-_HOME = {
-    "AudioError": "errors",
-    "AudioInfo": "sound",
-    "FrontEnd": "front_end",
-    "MelConfig": "mel",
-    "SampleConfig": "samples",
-    "StreamingMel": "mel",
-    "StreamingSamples": "samples",
-    "bundled_recording": "bundled",
-    "bundled_text": "bundled",
-    "existing_frames": "front_end",
-    "frames_of": "front_end",
-    "load_audio": "load",
-    "log_mel": "mel",
-    "probe_audio": "load",
-    "stream_audio": "load",
-    "streaming": "front_end",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"mctc.audio.{_HOME[name]}"), name)

@@ -8,7 +8,7 @@ search. `timed` says when words were said, `endpoint` when an utterance is over.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mctc.decode.frames import DecodeError
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from mctc.decode.search import Search, ctc_search, transducer_search
     from mctc.decode.settings import Settings
     from mctc.decode.vocabulary import Vocabulary
+else:
+    from mctc.lazy_names import lazy
+
+    __getattr__ = lazy(
+        __name__,
+        {
+            "DecodeError": "frames",
+            "Hypothesis": "hypothesis",
+            "Partial": "hypothesis",
+            "Search": "search",
+            "Settings": "settings",
+            "Vocabulary": "vocabulary",
+            "ctc_search": "search",
+            "transducer_search": "search",
+        },
+    )
 
 __all__ = [
     "DecodeError",
@@ -27,22 +43,3 @@ __all__ = [
     "ctc_search",
     "transducer_search",
 ]
-
-_HOME = {
-    "DecodeError": "frames",
-    "Hypothesis": "hypothesis",
-    "Partial": "hypothesis",
-    "Search": "search",
-    "Settings": "settings",
-    "Vocabulary": "vocabulary",
-    "ctc_search": "search",
-    "transducer_search": "search",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"mctc.decode.{_HOME[name]}"), name)

@@ -7,29 +7,26 @@ itself) · front_end (the log-mel frames in it) · folder (writing it atomically
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mctc.driver.compile import compile_program, program_at
     from mctc.driver.compiled import Compiled
     from mctc.driver.make import BuildResult, build
     from mctc.driver.options import BuildOptions
+else:
+    from mctc.lazy_names import lazy
+
+    __getattr__ = lazy(
+        __name__,
+        {
+            "BuildOptions": "options",
+            "BuildResult": "make",
+            "Compiled": "compiled",
+            "build": "make",
+            "compile_program": "compile",
+            "program_at": "compile",
+        },
+    )
 
 __all__ = ["BuildOptions", "BuildResult", "Compiled", "build", "compile_program", "program_at"]
-
-_HOME = {
-    "BuildOptions": "options",
-    "BuildResult": "make",
-    "Compiled": "compile",
-    "build": "make",
-    "compile_program": "compile",
-    "program_at": "compile",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"mctc.driver.{_HOME[name]}"), name)

@@ -13,20 +13,17 @@ if TYPE_CHECKING:
     from mctc.language.elaborate import elaborate_file
     from mctc.language.format import format_source
     from mctc.language.parser import parse
+else:
+    from mctc.lazy_names import lazy
+
+    __getattr__ = lazy(
+        __name__,
+        {
+            "check_file": "check",
+            "elaborate_file": "elaborate",
+            "format_source": "format",
+            "parse": "parser",
+        },
+    )
 
 __all__ = ["check_file", "elaborate_file", "format_source", "parse"]
-
-_HOME = {
-    "check_file": "mctc.language.check",
-    "elaborate_file": "mctc.language.elaborate",
-    "format_source": "mctc.language.format",
-    "parse": "mctc.language.parser",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)

@@ -7,28 +7,25 @@ blank. `letters`, `pieces`, `tokenizer`, `byte_pairs` and `ranks` read the kinds
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mctc.tokens.errors import TokensError
     from mctc.tokens.fit import fitted
     from mctc.tokens.read import read_tokens
     from mctc.tokens.table import Tokens, Word
+else:
+    from mctc.lazy_names import lazy
+
+    __getattr__ = lazy(
+        __name__,
+        {
+            "Tokens": "table",
+            "TokensError": "errors",
+            "Word": "table",
+            "fitted": "fit",
+            "read_tokens": "read",
+        },
+    )
 
 __all__ = ["Tokens", "TokensError", "Word", "fitted", "read_tokens"]
-
-_HOME = {
-    "Tokens": "table",
-    "TokensError": "errors",
-    "Word": "table",
-    "fitted": "fit",
-    "read_tokens": "read",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"mctc.tokens.{_HOME[name]}"), name)
