@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.ir.islands import computes_wide, held_wide
 from mctc.ir.ops.elementwise import (
     Abs,
     Add,
@@ -34,6 +35,7 @@ class FactorNumbers(Pass):
 
     m is the larger of |y| and F, or the largest magnitude where y is a sum of squares: nothing vanishes or overflows
     that the result doesn't. The logarithm, root or quotient that such a sum keeps from zero is taken of both factors.
+    Parts that a spec keeps in f32 have their numbers as they are, on the stack that has such parts.
     """
 
     name = "factor-numbers"
@@ -44,7 +46,8 @@ class FactorNumbers(Pass):
     def run(self, program: Program, context: Context) -> Program:
         if context.precision != "fp16" or all(_held(op) for _, op in program.ops()):
             return program
-        return rewrite_functions(program, lambda new, function: _Factoring(new, function, self.name).factored())
+        mixed = context.stack == "coreml"
+        return rewrite_functions(program, lambda new, function: _Factoring(new, function, self.name, mixed).factored())
 
 
 def _held(op: Op) -> bool:
@@ -55,8 +58,11 @@ def _held(op: Op) -> bool:
 
 
 class _Factoring(Rewriter):
-    def __init__(self, program: Program, function: Function, by: str) -> None:
+    """mixed: parts that a spec keeps in fp32 are."""
+
+    def __init__(self, program: Program, function: Function, by: str, mixed: bool) -> None:
         super().__init__(program, function, by)
+        self._mixed, self._wide = mixed, held_wide(program, function) if mixed else frozenset()
         self.around = Surroundings(function)
         self._pairs: dict[Op, tuple[Value, Value]] = {}
 
@@ -81,7 +87,7 @@ class _Factoring(Rewriter):
 
     def _scaled(self, op: Scale) -> Value | None:
         found = factors(op.factor)
-        if found is None or op.result in self.around.early:
+        if found is None or op.result in self.around.early or (self._mixed and computes_wide(self.program, op)):
             return None
         self.note(f"a factor of {op.factor:g} became two")
         return self.op(Scale, self.op(Scale, self[op.x], factor=found[1]), factor=found[0], offset=op.offset)
@@ -90,7 +96,9 @@ class _Factoring(Rewriter):
         """The op that makes an old value by a number beyond fp16's range, where it has a form as a product."""
         op = value.owner
         floor = beyond(op) if op is not None else None
-        if op is None or floor is None or op.result in self.around.early or not has_form(op, floor, self.around):
+        if op is None or floor is None or op in self._wide or op.result in self.around.early:
+            return None
+        if not has_form(op, floor, self.around):
             return None
         return op, floor
 

@@ -103,6 +103,7 @@ class Target(ABC):
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
     whatever an artifact was built in. cross_checks: `mctc verify` asks it about builds for other targets too.
+    mixed_precision: parts that a spec keeps in f32 are in fp32 in its artifacts, whatever the rest is in.
     own_threads: its runtime computes outside of Python, and long: `mctc verify` goes on with other checks meanwhile.
     as_engine: what executes its artifacts also computes as the Neural Engine does.
     carries_source: its artifacts have the text of the spec among their metadata.
@@ -121,6 +122,7 @@ class Target(ABC):
     runtime: ClassVar[str | None] = None
     computes: ClassVar[tuple[str, ...]] = ()
     cross_checks: ClassVar[bool] = False
+    mixed_precision: ClassVar[bool] = False
     own_threads: ClassVar[bool] = False
     as_engine: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False

@@ -24,10 +24,10 @@ from mctc.driver.target import Target
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
-from mctc.ir.program import Program
+from mctc.ir.program import Op, Program
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import Role
-from mctc.numerics.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
+from mctc.numerics.battery import BATTERY, BROKEN, NOISE, Item
 from mctc.numerics.limits import FP32, STEPS, Limit, limit_of
 from mctc.numerics.parameters import is_small
 from mctc.numerics.undefined import first_undefined
@@ -35,10 +35,11 @@ from mctc.numerics.undefined import told as told_op
 from mctc.proof.ahead import Ahead, Asked, timed
 from mctc.proof.check import Check, by_rounding, compare, worst
 from mctc.proof.engine import Engined
+from mctc.proof.narrowed import lost_in_half
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.runtimes import OtherBuild, build_other, precisions
 from mctc.proof.runtimes import runtimes as runtime_targets
-from mctc.proof.speech import speech_s
+from mctc.proof.speech import heard, speech_s
 from mctc.proof.subject import Subject
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
@@ -247,6 +248,9 @@ class Proof:
     def _build_for(self, target: Target, precision: str, folder: Path) -> Check | Iterator[Asked]:
         """What a build for another target is asked, or why there is none: `ok` is None where nothing can be built."""
         label = str(target.runtime)
+        if precision == "fp16" and not target.mixed_precision and (op := self._lost_in_half) is not None:
+            told = f"it has no parts in fp32, and {told_op(op)} is beyond fp16"
+            return Check(f"{label}, {precision}", "build", told, "", None)
         try:
             other = build_other(target, self.whole, self._options(), precision, self.built, folder)
             packages = Packages(other.built, load=self._weights)
@@ -259,6 +263,11 @@ class Proof:
         except MctcError as error:
             return Check(f"{label}, {precision}", "build", str(error), "", False)
         return self._asked(packages, other.deployed, self._subject_of(other))
+
+    @cached_property
+    def _lost_in_half(self) -> Op | None:
+        found = (lost_in_half(self.subject, name) for name in self.built.every_function)
+        return next((op for op in found if op is not None), None)
 
     def _subject_of(self, other: OtherBuild) -> Subject:
         """What another build is held to: the program with the numbers that it holds, which fp16 may have rounded."""
@@ -347,21 +356,8 @@ class Proof:
         return Subject(
             self.whole, self.deployed, steps,
             self.built.lengths, self._weights, self.inputs, (audio.get("function", ""), audio.get("input", "")),
-            self._heard(speech_s(derived, steps)),
+            heard(self.built.front_end, speech_s(derived, steps)),
         )  # fmt: skip
-
-    def _heard(self, seconds: float) -> dict[str, Array]:
-        """Frames of the bundled recording, of digital silence, and of a recording that falls silent in between."""
-        if self.built.front_end is None:
-            return {}
-        from mctc.audio import bundled_recording, frames_of, load_audio
-
-        rate = self.built.front_end.sample_rate
-        speech = load_audio(bundled_recording(), rate)[: int(seconds * rate)]
-        broken = speech[: len(speech) // 2].copy()
-        broken[len(broken) // 3 : 2 * len(broken) // 3] = 0
-        samples = {NOISE: speech, SILENCE: np.zeros_like(speech[: len(speech) // 4]), BROKEN: broken}
-        return {item.name: frames_of(each, self.built.front_end) for item, each in samples.items()}
 
     def _weights(self, program: Program) -> Weights:
         return self.built.values(program, self.weights_file)

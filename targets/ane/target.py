@@ -34,6 +34,7 @@ class AneTarget(Skeleton):
     wide_rows = True
     proven_in, held_to = "fp32", "fp16"
     cross_checks: ClassVar[bool] = True
+    mixed_precision: ClassVar[bool] = True
     as_engine: ClassVar[bool] = True
     budgets = ("compile", "disk", "memory", "first-call", "call")
     splits: ClassVar[bool] = True

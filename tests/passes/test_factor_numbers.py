@@ -109,3 +109,26 @@ def test_a_number_that_fp16_holds_is_left_as_it_is(rewrites):
 def test_what_is_deployed_in_fp32_is_left_as_it_is(rewrites):
     text = "function @f(%x: f32[channel 4]) { %s = scale(%x, offset = 1e-12) %y = log(%s) return y = %y }"
     rewrites(FactorNumbers, text, text, precision="fp32")
+
+
+WIDE = """program @m {{ quantize {{ "wide": f32(bits = 32) }} function @f({X}) {{
+    %a = scale(%x, factor = 1e7) in wide
+    %b = abs(%a) in wide
+    %c = scale(%b, offset = 1e-9) in wide
+    %d = log(%c) in {reader}
+    %y = scale(%d, factor = 1e-3) in wide
+    return y = %y
+}} }}"""
+
+
+LOG = "the logarithm of a product became a sum"
+
+
+@pytest.mark.parametrize(
+    ("stack", "reader", "made"),
+    [("coreml", "wide", set()), ("coreml", "narrow", {LOG}), ("coreai", "wide", {"a factor of 1e+07 became two", LOG})],
+)
+def test_numbers_of_a_part_in_fp32_stay_where_there_are_such_parts(stack: str, reader: str, made: set[str]) -> None:
+    program = parse_program(WIDE.format(X=X, reader=reader))
+    factored = FactorNumbers().run(program, Context(stack=stack)).functions["f"]
+    assert {event.change for op in factored.ops for event in op.origin.history} == made
