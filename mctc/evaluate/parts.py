@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from mctc.records import dataclass
 
 Array = NDArray[Any]
+Place = tuple[slice, ...]
+"""Which part of an array: a slice of each of its first axes."""
 
 
 class Piece(Protocol):
@@ -23,6 +25,9 @@ class Piece(Protocol):
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """What it gives for what it takes, in order. Raises MctcError."""
+
+    def in_parts(self, arrays: Sequence[Array]) -> Iterator[tuple[Place, list[Array]]]:
+        """The same, in parts where that is large, each with its place in all results. Raises MctcError."""
 
 
 @dataclass(frozen=True)

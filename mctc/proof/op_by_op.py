@@ -31,12 +31,12 @@ from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import MergeChannels, SplitChannels
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.recipes import MOVING
+from mctc.proof.apart import Apart
 from mctc.proof.beyond import Beyond
 from mctc.records import dataclass
 from mctc.runtime.step import Step
 from mctc.weights import Weights, unpacked
 
-BLOCK = 1 << 16  # numbers that are compared at a time
 _ROUND = re.compile(r"\d+")  # in the name of a parameter: of which round it is
 
 
@@ -193,10 +193,13 @@ class OpByOp:
         return self.parts.names[value]
 
     def _holds(self, taken: _Taken, values: Mapping[Value, Array], expected: Sequence[Array]) -> None:
-        made = taken.piece([values[value] for value in taken.values])
-        for place, (wanted, actual) in enumerate(zip(expected, made, strict=True)):
-            scale = self._scales.get((taken.likeness, place), 0.0)
-            error, self._scales[taken.likeness, place] = apart(wanted, actual, scale)
+        compared = [Apart(wanted) for wanted in expected]
+        for place, made in taken.piece.in_parts([values[value] for value in taken.values]):
+            for each, actual in zip(compared, made, strict=True):
+                each.add(place, actual)
+        for number, each in enumerate(compared):
+            key = taken.likeness, number
+            error, self._scales[key] = each.of(self._scales.get(key, 0.0))
             self.error = max(self.error, error)
             if not error <= self.limit:
                 raise UnprovenError(f"{taken.likeness} differs by {error:.3g}")
@@ -309,33 +312,3 @@ def _same_bits(held: Any, wanted: Array) -> bool:
     bits = np.dtype(f"u{held.dtype.itemsize}")
     one, other = (np.ascontiguousarray(each).reshape(-1).view(bits) for each in (held, wanted))
     return np.array_equal(one, other)
-
-
-def apart(expected: Array, actual: Array, scale: float) -> tuple[float, float]:
-    """The largest difference of two results and the largest magnitude that it is measured in: of `expected`, or
-    `scale` where that is more. Infinite for another shape, another whole number, and where one is not finite alone."""
-    if expected.shape != actual.shape:
-        return np.inf, scale
-    if actual is expected:
-        return 0.0, scale
-    if expected.dtype.kind != "f":
-        return (0.0 if np.array_equal(expected, actual) else np.inf), scale
-    wanted, found = expected.reshape(-1), np.asarray(actual, np.float32).reshape(-1)
-    largest = most = 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        for start in range(0, wanted.size, BLOCK):
-            part, other = wanted[start : start + BLOCK], found[start : start + BLOCK]
-            difference = part - other
-            ends = float(difference.max(initial=0)), float(difference.min(initial=0))
-            if not isfinite(ends[0] - ends[1]):
-                defined = np.isfinite(part)
-                if not np.array_equal(part[~defined], other[~defined], equal_nan=True):
-                    return np.inf, scale
-                part, difference = part[defined], difference[defined]
-                if not np.isfinite(difference).all():
-                    return np.inf, scale
-                ends = float(difference.max(initial=0)), float(difference.min(initial=0))
-            most = max(most, ends[0], -ends[1])
-            largest = max(largest, float(part.max(initial=0)), -float(part.min(initial=0)))
-    scale = max(largest, scale)
-    return most / (scale or 1.0), scale

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
 
+from mctc.evaluate.coreml.in_parts import cut_of, part_of
 from mctc.evaluate.coreml.precision import Array
-from mctc.evaluate.parts import Frame
+from mctc.evaluate.parts import Frame, Place
 from mctc.package.model import Binding, Block, Constant, Function, Operation, Reference
 from mctc.package.types import NamedType, TensorType
 from mctc.records import dataclass
@@ -31,8 +32,23 @@ class Piece:
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """Results in order for arrays in order. Raises what compiling and running a function raises."""
-        given = dict(zip((item.name for item in self.function.inputs), arrays, strict=True))
-        return self._call(given)
+        return self._call(self._named(arrays))
+
+    def in_parts(self, arrays: Sequence[Array]) -> Iterator[tuple[Place, list[Array]]]:
+        """The same a part after the other where results are large and operands can be cut."""
+        cut = cut_of(self.function)
+        if cut is None:
+            yield (), self(arrays)
+            return
+        calls: dict[int, Call] = {}  # by places of a part: the last one may have fewer
+        for places in cut.places():
+            size, place = places.stop - places.start, (*(slice(None),) * cut.axis, places)
+            if size not in calls:
+                calls[size] = self.compiled(part_of(self.function, cut.axis, size))
+            yield place, calls[size](self._named([array[place] for array in arrays]))
+
+    def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        return dict(zip((item.name for item in self.function.inputs), arrays, strict=True))
 
     @cached_property
     def _call(self) -> Call:

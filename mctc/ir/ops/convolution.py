@@ -51,6 +51,19 @@ def convolve(x: Array, weight: Array, groups: int, stride: Sequence[int], dilati
     return y.reshape(n, out, h, w)
 
 
+def _padded(x: Array, rows: Sequence[int], frames: Sequence[int]) -> Array:
+    """x [N, C, H, W] with zeros around it, or itself where there are none to add."""
+    return np.pad(x, ((0, 0), (0, 0), rows, frames)) if any((*rows, *frames)) else x
+
+
+def _with_bias(y: Array, bias: Array | None) -> Array:
+    """y [N, O, H, W], an array of nobody else's, and a number for each of its channels; in place where that can be."""
+    if bias is None:
+        return y
+    column = bias[:, None, None]
+    return np.add(y, column, out=y) if y.dtype == np.result_type(y, column) else y + column
+
+
 def _window(kernel: int, stride: int, dilation: int, pad: Sequence[int]) -> TimeBehaviour:
     if kernel == 1 and stride == 1:
         return POINTWISE
@@ -106,9 +119,10 @@ class Conv1d(Op):
         assert time is not None
         moved = np.moveaxis(x, (channel, time), (-2, -1))
         flat: Array = moved.reshape(-1, moved.shape[-2], 1, moved.shape[-1])
-        flat = np.pad(flat, ((0, 0), (0, 0), (0, 0), self.pad))
-        y = convolve(flat, weight[:, :, None], self.groups, (1, self.stride), (1, self.dilation))[:, :, 0]
-        y = (y if bias is None else y + bias[:, None]).reshape(*moved.shape[:-2], y.shape[-2], y.shape[-1])
+        flat = _padded(flat, (0, 0), self.pad)
+        y = convolve(flat, weight[:, :, None], self.groups, (1, self.stride), (1, self.dilation))
+        y = _with_bias(y, bias)[:, :, 0]
+        y = y.reshape(*moved.shape[:-2], y.shape[-2], y.shape[-1])
         return (np.moveaxis(y, (-2, -1), (channel, time)),)
 
     def behaviour(self) -> TimeBehaviour:
@@ -179,9 +193,9 @@ class Conv2d(Op):
         order = (channel_axis(self.x.type), height_axis(self.x.type), width_axis(self.x.type))
         moved = np.moveaxis(x, order, (-3, -2, -1))
         flat = moved.reshape(-1, *moved.shape[-3:])
-        flat = np.pad(flat, ((0, 0), (0, 0), self.pad_feature, self.pad))
-        y = convolve(flat, weight, self.groups, self.stride, self.dilation)
-        y = (y if bias is None else y + bias[:, None, None]).reshape(*moved.shape[:-3], *y.shape[1:])
+        flat = _padded(flat, self.pad_feature, self.pad)
+        y = _with_bias(convolve(flat, weight, self.groups, self.stride, self.dilation), bias)
+        y = y.reshape(*moved.shape[:-3], *y.shape[1:])
         return (np.moveaxis(y, (-3, -2, -1), order),)
 
     def behaviour(self) -> TimeBehaviour:

@@ -164,6 +164,32 @@ def test_what_the_whole_proof_finds_is_proven_by_no_op(
     assert unseen < found
 
 
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every operation that can be called with parts of its operands is, with one place of them at a time."""
+    monkeypatch.setattr("mctc.evaluate.coreml.in_parts.LARGE", 2)
+    monkeypatch.setattr("mctc.evaluate.coreml.in_parts.PART", 1)
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("made", ["packed"], indirect=True)
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_what_the_whole_proof_finds_is_proven_by_no_op_in_parts(
+    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    test_what_the_whole_proof_finds_is_proven_by_no_op(made, whole, monkeypatch, every)
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_what_was_written_is_proven_in_parts_with_the_same_error(
+    made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = made.read_back(made.package)
+    assert not whole
+    monkeypatch.undo()
+    assert found == made.read_back(made.package)
+
+
 def test_what_is_alike_is_told_apart_where_it_meets(made: Artifact, whole: list[str]) -> None:
     package = made.package
     function = package.functions["rounds"]
@@ -370,24 +396,6 @@ UNDEFINED = {"paraformer"}
 def test_specs_are_proven_op_by_op(tmp_path: Path, whole: list[str], name: str) -> None:
     build(SPECS / f"{name}.mct", tmp_path / name, BuildOptions(defines=tuple(SIZES[name].items())))
     assert not whole
-
-
-@pytest.mark.parametrize(
-    ("wanted", "actual", "error"),
-    [
-        ([1.0, np.inf, np.nan, 4.0], [1.0, np.inf, np.nan, 4.5], 0.125),
-        ([1.0, np.inf], [1.0, -np.inf], np.inf),
-        ([1.0, np.nan], [1.0, 2.0], np.inf),
-        ([1.0, 2.0], [1.0, np.nan], np.inf),
-        ([1.0, 2.0], [[1.0, 2.0]], np.inf),
-        ([0.0, 0.0], [0.0, 0.5], 0.5),
-    ],
-)
-def test_results_of_an_op_agree_where_neither_is_finite_and_nowhere_else(
-    wanted: list[float], actual: list[float], error: float
-) -> None:
-    found, _ = op_by_op.apart(np.float32(wanted), np.float32(actual), 0.0)  # type: ignore[arg-type]
-    assert found == error
 
 
 @pytest.mark.parametrize(
