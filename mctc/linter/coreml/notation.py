@@ -147,6 +147,7 @@ class _FunctionReader:
 
     def input(self, name: str, annotation: ast.expr) -> None:
         self.names[name] = name
+        self.used[name] = 1
         form, inside = _form(annotation)
         if form == "pixels":
             pixels = tensor_type(inside)

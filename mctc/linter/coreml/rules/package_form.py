@@ -9,8 +9,9 @@ from mctc.hardware.systems import GENERATIONS, PLATFORMS, System, generation_of_
 from mctc.linter.coreml.forms import axes
 from mctc.linter.coreml.graph import FunctionGraph, Op, PackageGraph, Shape
 from mctc.linter.coreml.rule import FunctionRule, Hit, OpRule, PackageRule, Severity
+from mctc.linter.coreml.scopes import strays
 from mctc.linter.coreml.target import Scope, Target, opset_needs
-from mctc.package import Reference, TensorType
+from mctc.package import Description, TensorType
 from mctc.package.dtypes import DTYPES
 from mctc.package.types import differ
 
@@ -67,15 +68,36 @@ def _unknown_version(package: PackageGraph, _: Target) -> Iterator[Hit]:
 
 
 def _undefined(function: FunctionGraph, _: Target) -> Iterator[Hit]:
-    for op in (*function.ops, *function.constexprs):
-        for bindings in op.operation.inputs.values():
-            for binding in bindings:
-                if isinstance(binding, Reference) and binding.name not in function.types:
-                    about = op if not op.is_constexpr else None
-                    yield Hit(f"{op.type} takes {binding.name}, which nothing defines", about)
-    for name in function.function.body.outputs:
-        if name not in function.types:
-            yield Hit(f"the function returns {name}, which nothing defines")
+    for stray in strays(function.function):
+        operation = stray.operation
+        if operation is None:
+            yield Hit(f"the function returns {stray.name}, {stray.reason}")
+            continue
+        does = "makes" if any(result.name == stray.name for result in operation.outputs) else "takes"
+        about = function.by_index.get(operation.index)
+        yield Hit(f"{operation.type} {does} {stray.name}, {stray.reason}", about if about in function.ops else None)
+
+
+def _interface(package: PackageGraph, _: Target) -> Iterator[Hit]:
+    for name, function in package.functions.items():
+        if not function.outputs:
+            yield Hit("it returns nothing", function=name)
+        described = package.package.descriptions.get(name, Description((), (), ()))
+        for kind, told, there in _both_sides(described, function) if described != Description((), (), ()) else ():
+            for each in sorted(told - there):
+                yield Hit(f"the model description has the {kind} {each}, the function has not", function=name)
+            for each in sorted(there - told):
+                yield Hit(f"the function has the {kind} {each}, the model description has not", function=name)
+
+
+def _both_sides(described: Description, function: FunctionGraph) -> Iterator[tuple[str, set[str], set[str]]]:
+    """Of inputs, outputs and states: the names in the model description, and those of the function."""
+    for kind, told, there in (
+        ("input", described.inputs, function.inputs),
+        ("output", described.outputs, function.outputs),
+        ("state", described.states, function.states),
+    ):
+        yield kind, {each.name for each in told}, {each.name for each in there}
 
 
 def _impossible(op: Op, _: Target) -> str | None:
@@ -174,11 +196,14 @@ FORM = (
     FunctionRule(
         code="ANE-GR-903",
         name="undefined-value",
-        summary="an op takes a value that nothing defines",
+        summary="an op takes a value that nothing defines before it, or makes one whose name is taken",
         severity=Severity.ERROR,
         evidence="M",
         confidence="H",
-        why="Neither an input nor a state nor an op has that name, so the program can't be compiled anywhere.",
+        why="""
+            A value is an input, a state, or what an op before made in the same block or one around it, and no two have
+            the same name there. Another program can't be compiled anywhere.
+        """,
         fix="Write the package anew with the tool that made it; a name was lost or misspelt when it was edited.",
         source="coremltools MIL.proto (bindings are names of values)",
         find=_undefined,
@@ -216,6 +241,31 @@ FORM = (
         silent="""
             x: fp16[1, 64, 1]
             y: fp16[1, 64, 64] = add(x=x, y=fp16[64])
+            return y
+        """,
+    ),
+    PackageRule(
+        code="ANE-GR-905",
+        name="interface-mismatch",
+        summary="a function returns nothing, or has other inputs and outputs than the model description says",
+        severity=Severity.ERROR,
+        evidence="AM",
+        confidence="M",
+        why="""
+            Core ML refuses a model without outputs ("Models must have one or more outputs"), and an app passes and gets
+            values by the names of the description.
+        """,
+        fix="Write the package anew with the tool that made it, or rename with coremltools' rename_feature.",
+        source="coremltools mlmodel/src/Validation/InterfaceValidators.cpp; FeatureTypes.proto and Model.proto",
+        find=_interface,
+        fires="""
+            x: fp16[1, 64]
+            y: fp16[1, 64] = relu(x=x)
+            return
+        """,
+        silent="""
+            x: fp16[1, 64]
+            y: fp16[1, 64] = relu(x=x)
             return y
         """,
     ),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from mctc.linter.coreml.check import check_package
 from mctc.linter.coreml.notation import read_notation
 from mctc.linter.coreml.table import Table
+from mctc.package import Block, Function
 from tests.linter.coreml.conftest import Check, Messages
 
+FORM = {"ANE-GR-903", "ANE-GR-904", "ANE-GR-905"}
 BODY = "x: fp16[1, 64]\ny: fp16[1, 64] = relu(x=x)\nreturn y"
 
 
@@ -75,6 +78,58 @@ def test_values_that_nothing_defines(messages: Messages, line: str, taker: str |
     assert found == ([f"{taker} takes lost, which nothing defines"] if taker else [])
 
 
+def check_body(rules: Table, code: str, change: Callable[[Function], Function]) -> list[str]:
+    """What a rule says of a function of two relus, its body changed so."""
+    package = read_notation("x: fp16[4]\ny: fp16[4] = relu(x=x)\nz: fp16[4] = relu(x=y)\nreturn z")
+    function = package.functions["main"]
+    changed = dataclasses.replace(package, functions={"main": change(function)})
+    findings = check_package(changed, rules.rules.values()).findings
+    return [each.message for each in findings if each.rule.code == code]
+
+
+def in_order(function: Function, *order: int) -> Function:
+    operations = tuple(function.operations[place] for place in order)
+    return dataclasses.replace(function, body=dataclasses.replace(function.body, operations=operations))
+
+
+def test_a_value_is_defined_before_it_is_used(rules: Table) -> None:
+    found = check_body(rules, "ANE-GR-903", change=lambda function: in_order(function, 1, 0))
+    assert found == ["relu takes y, which is not defined before it is used"]
+
+
+def test_a_name_is_given_once(rules: Table) -> None:
+    found = check_body(rules, "ANE-GR-903", change=lambda function: in_order(function, 0, 0, 1))
+    assert found == ["relu makes y, a name that another value has"]
+
+
+def test_a_value_of_a_branch_ends_with_it(rules: Table) -> None:
+    def nested(function: Function) -> Function:
+        first, second = function.operations
+        branch = dataclasses.replace(first, index=2, type="cond", outputs=(), blocks=(Block((), ("y",), (first,)),))
+        return dataclasses.replace(function, body=dataclasses.replace(function.body, operations=(branch, second)))
+
+    assert check_body(rules, "ANE-GR-903", change=nested) == ["relu takes y, which is not defined before it is used"]
+
+
+def test_an_empty_interface_and_one_that_differs_from_its_description(rules: Table) -> None:
+    def renamed(function: Function) -> Function:
+        inputs = (dataclasses.replace(function.inputs[0], name="w"),)
+        return dataclasses.replace(function, inputs=inputs)
+
+    def silent(function: Function) -> Function:
+        return dataclasses.replace(function, outputs=(), body=dataclasses.replace(function.body, outputs=()))
+
+    assert check_body(rules, "ANE-GR-905", change=renamed) == [
+        "the model description has the input x, the function has not",
+        "the function has the input w, the model description has not",
+    ]
+    assert check_body(rules, "ANE-GR-905", change=silent) == [
+        "it returns nothing",
+        "the model description has the output z, the function has not",
+    ]
+    assert not check_body(rules, "ANE-GR-905", change=lambda function: function)
+
+
 @pytest.mark.parametrize(
     ("line", "possible"),
     [
@@ -115,7 +170,7 @@ def test_an_example_of_any_other_rule_is_a_possible_program(check: Check, rules:
     wrong = {}
     for code, rule in rules.rules.items():
         for text in (rule.fires, rule.silent):
-            codes = {each.rule.code for each in check(text).findings} & {"ANE-GR-903", "ANE-GR-904"}
+            codes = {each.rule.code for each in check(text).findings} & FORM
             if codes and code not in codes:
                 wrong[code] = codes
     assert not wrong

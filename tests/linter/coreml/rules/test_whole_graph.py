@@ -149,7 +149,9 @@ def test_fp32_ahead_of_a_weight_matters_where_it_is_compressed(messages: Message
     assert bool(messages("ANE-GR-010", text)) is told
 
 
-@pytest.mark.parametrize("text", ["x: fp16[4]\nreturn x", "x: fp16[_]\nconv()\nrelu()\nreturn x", "relu()"])
+@pytest.mark.parametrize(
+    "text", ["x: fp16[4]\nreturn x", "x: fp16[_]\nconv()\nrelu()\nreturn x", "relu()\ny: fp16[4] = relu()\nreturn y"]
+)
 def test_programs_with_hardly_anything_have_no_patterns(check: Check, text: str) -> None:
     found = check(text, device="m6").findings
     assert not [each for each in found if each.rule.code.startswith("ANE-GR-0")]
