@@ -95,10 +95,11 @@ class Placement:
         return self.time - sum(held) * (1 - 1 / INT8_RATIO) if held else None
 
     def share(self, where: Predicted) -> float:
-        """The part of the estimated CPU time that is predicted to run there: ops weighed by cost, from 0 to 1."""
+        """The part of the estimated CPU time that is predicted to run there: ops weighed by cost, from 0 to 1; all of
+        them alike where none takes any time."""
         spent = sum(each.cpu for each in self.costs)
         here = sum(each.cpu for each, place in zip(self.costs, self.predicted, strict=True) if place is where)
-        return here / spent if spent else 0.0
+        return here / spent if spent else self.predicted.count(where) / max(1, len(self.predicted))
 
 
 def place(

@@ -110,10 +110,10 @@ def compared(check: Check, tmp_path: Path) -> tuple[str, dict[str, object]]:
 
 def test_core_mls_own_words_stand_beside_the_prediction(compared: tuple[str, dict[str, object]]) -> None:
     text, data = compared
-    assert "noted by Core ML's compiler, launch 125 us, switch 62.5 us; here launch 125 us, switch 125 us" in text
+    assert "noted by Core ML's compiler, launch 125 µs, switch 62.5 µs; here launch 125 µs, switch 125 µs" in text
     assert '"No "int32" here.": 2 ops (cast); predicted eligible: no 2; ANE-DT-005' in text
     assert "main: b (cast): CPU, bnns; " in text
-    assert "CPU 250 us" not in text.partition("Every op")[0]
+    assert "CPU 250 µs" not in text.partition("Every op")[0]
     (refusal,) = data["messages"]  # type: ignore[misc]
     assert refusal["eligible"] == {"yes": 0, "contested": 0, "no": 2}
     assert [each["op"] for each in refusal["ops"]] == ["b", "c"]

@@ -79,7 +79,7 @@ def _lines(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str
     yield paint(clean(agreement.path), BOLD, color)
     yield from wrapped(f"against {plan.path}: {plan.model} on {plan.chip}, {plan.system}, {plan.units}", 2)
     if plan.source == NOTED:
-        charges = "".join(f", {name} {time:g} us" for name, time in plan.charges.items())
+        charges = "".join(f", {name} {time:g} µs" for name, time in plan.charges.items())
         yield from wrapped(f"noted by Core ML's compiler{charges}; here {_own_charges()}", 2)
     if plan.units != USUAL:
         said = f"Predictions are for {USUAL}: of what the GPU took, nothing is known."
@@ -105,7 +105,7 @@ def _lines(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str
 
 
 def _own_charges() -> str:
-    return f"launch {CHARGES.launch:g} us, switch {CHARGES.switch:g} us"
+    return f"launch {CHARGES.launch:g} µs, switch {CHARGES.switch:g} µs"
 
 
 def _refusals(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _every(rows: Sequence[AgreementRow], color: bool) -> Iterator[str]:
         pairs = ((ENGINE, row.op.ane), ("cpu", row.op.cpu))
         theirs = ((DEVICES[device], ours, row.noted.times.get(device)) for device, ours in pairs)
         times = "; ".join(
-            f"{device} {ours:.3g} us, {'not said' if said is None else f'{said:.3g} us'}"
+            f"{device} {ours:.3g} µs, {'not said' if said is None else f'{said:.3g} µs'}"
             for device, ours, said in theirs
         )
         why = f'; "{row.message}"' if row.message else ""

@@ -67,7 +67,7 @@ def placed(figures: FunctionReport | SizeRow, where: Predicted) -> str:
 
 
 def milliseconds(microseconds: float) -> str:
-    return f"{microseconds / 1000:.2f} ms" if microseconds >= 10 else f"{microseconds:.1f} us"
+    return f"{microseconds / 1000:.2f} ms" if microseconds >= 10 else f"{microseconds:.1f} µs"
 
 
 def bytes_of(number: int) -> str:

@@ -73,7 +73,7 @@ SEGMENTS = (
         why="""
             A segment on the engine pays a launch and what parts it from the CPU: 0.375 ms between CPU ops and at the
             end, 0.25 ms at the start (M4, macOS 27.0.1; other chips aren't known), and must save it. Runs without
-            a product, or that save less than 10 us, are passed over; a function all too small is ANE-SZ-005.
+            a product, or that save less than 10 µs, are passed over; a function all too small is ANE-SZ-005.
         """,
         fix="Move the CPU ops around it to an edge of the program, or into the app.",
         source="751K coreml_dispatch.md section 2.3",

@@ -52,11 +52,11 @@ def _not_worth_it(placement: Placement, target: Target) -> Iterator[Hit]:
     found = _saving(placement)
     if found is None or found[1] >= NEEDED:
         return
-    share, saving = found
+    share, saving, able = found
     what = f"the whole of {placement.function.name}" if share == 1.0 else _most_of(placement, share)
     saved = f"saves only {int(saving)} µs" if saving >= 1 else "saves nothing"
     doubt = ", within the estimate's error" if saving * target.device.doubt >= NEEDED else ""
-    yield Hit(f"{what} is eligible, but {saved} where {NEEDED:.0f} µs are needed: likely on the CPU{doubt}")
+    yield Hit(f"{what} is {able}, but {saved} where {NEEDED:.0f} µs are needed: likely on the CPU{doubt}")
 
 
 def _just_worth_it(placement: Placement, target: Target) -> Iterator[Hit]:
@@ -71,8 +71,8 @@ def _most_of(placement: Placement, share: float) -> str:
     return f"{min(share, 0.99):.0%} of {placement.function.name} (by estimated time)"
 
 
-def _saving(placement: Placement, *, off_engine: bool = True) -> tuple[float, float] | None:
-    """The eligible part of a function by CPU time, and the microseconds that it saves on the engine.
+def _saving(placement: Placement, *, off_engine: bool = True) -> tuple[float, float, str] | None:
+    """The eligible part of a function by CPU time, the microseconds that it saves on the engine, and the word for it.
 
     None for one that is in good part not eligible, has nothing to compute, or isn't predicted where `off_engine` says.
     """
@@ -83,7 +83,8 @@ def _saving(placement: Placement, *, off_engine: bool = True) -> tuple[float, fl
         return None
     willing = [each for each, eligible in rows if eligible is not Eligible.NO]
     share = 1.0 if len(willing) == len(rows) else sum(each.cpu for each in willing) / spent
-    return (share, sum(each.cpu - each.ane for each in willing)) if share >= NEARLY_ALL else None
+    able = "eligible or contested" if Eligible.CONTESTED in placement.eligible else "eligible"
+    return (share, sum(each.cpu - each.ane for each in willing), able) if share >= NEARLY_ALL else None
 
 
 RULES = RuleFamily(

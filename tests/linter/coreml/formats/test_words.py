@@ -46,3 +46,9 @@ def test_a_cheap_op_elsewhere_takes_the_hundred_from_the_engine(check: Check) ->
     assert "100 %" not in text
     assert "Neural Engine > 99 % (" in text
     assert "CPU < 1 % (" in text
+
+
+def test_ops_that_take_no_time_have_a_bar_of_where_they_are(check: Check) -> None:
+    text = render_text([check("x: fp16[1, 8]\ny: fp16[1, 8] = identity(x=x)\nreturn y")])
+    assert "░░░░░░░░░░░░░░░░░░░░  CPU 100 % (1 op)" in text
+    assert "estimated 0.0 µs" in text

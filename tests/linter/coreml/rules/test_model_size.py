@@ -103,3 +103,10 @@ def test_each_function_is_judged_by_itself(check: Check) -> None:
 
     findings = check(f"{body('joiner', 1)}\n{body('encoder', 9)}").findings
     assert [each.function for each in findings if each.rule.code == "ANE-SZ-005"] == ["joiner"]
+
+
+def test_what_sources_disagree_about_is_not_said_to_be_eligible(messages: Messages) -> None:
+    found = messages("ANE-SZ-005", "x: fp16[1, 64]\ny: fp16[1, 64] = frobnicate(x=x)\nreturn y")
+    assert found == [
+        "the whole of main is eligible or contested, but saves nothing where 250 µs are needed: likely on the CPU"
+    ]

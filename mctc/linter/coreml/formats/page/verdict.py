@@ -20,7 +20,7 @@ def verdict(function: FunctionReport) -> str:
     if not function.ops:
         return "Nothing is computed here: all values are known before the program runs."
     shares = [(function.shares.get(where, 0.0), where) for where in WHERE if function.count(where)]
-    if not any(share for share, _ in shares):
+    if not function.cpu_time:
         return "None of its ops is estimated to take any time."
     shares.sort(key=lambda each: -each[0])
     (_, where), *others = shares
