@@ -102,15 +102,40 @@ def initialise(
 ) -> Array:
     """The tensor that `seed` gives to `name`: float32 (None), the same on every machine and whatever else is drawn; or
     that rounded to float16."""
-    import hashlib
-
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
-    drawn = INITIALIZERS[rule.rule](rng, type_.shape, dict(rule.arguments))
+    drawn = _drawn(name, type_, rule, seed)
     if callable(drawn):
         return _joined(drawn, math.prod(type_.shape), dtype or np.float32).reshape(type_.shape)
     whole = np.asarray(drawn, np.float32)
     return to_half(whole) if dtype is np.float16 else whole
+
+
+class Rows:
+    """Rows of the tensor that `seed` gives to `name`, in float32, some after the others; see `of`."""
+
+    def __init__(self, draw: Parts, row: tuple[int, ...]) -> None:
+        self.next = 0  # the row that comes next
+        self._draw, self._row = draw, row
+
+    @classmethod
+    def of(cls, name: str, type_: TensorType, rule: Initializer, seed: int) -> Rows | None:
+        """None where all rows are drawn at once."""
+        if type_.rank < 2 or math.prod(type_.shape[1:]) % 2:  # a generator gives two uniform numbers at a time
+            return None
+        drawn = _drawn(name, type_, rule, seed)
+        return cls(drawn, type_.shape[1:]) if callable(drawn) else None
+
+    def take(self, count: int) -> Array:
+        """The next rows."""
+        self.next += count
+        return _joined(self._draw, count * math.prod(self._row), np.float32).reshape(count, *self._row)
+
+
+def _drawn(name: str, type_: TensorType, rule: Initializer, seed: int) -> Array | Parts:
+    import hashlib
+
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    return INITIALIZERS[rule.rule](rng, type_.shape, dict(rule.arguments))
 
 
 def _joined(draw: Parts, size: int, dtype: type[np.floating[Any]]) -> Array:

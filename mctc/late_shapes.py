@@ -18,7 +18,8 @@ Moved = Callable[[Recipe], Source | None]
 def late_shapes(parameters: Iterable[Parameter], name: str, moved: Moved) -> set[Shape]:
     """Of the tensor of that name. None of them is of a part that some uses alone read, as the gates of a cell are.
 
-    moved: the one tensor whose entries a recipe moves about, None of one that does more (mctc.weights.rearranged).
+    moved: the one tensor whose entries a recipe moves about, None of one that does more
+    (mctc.recipe_values.rearranged).
     """
     common: dict[object, Shape] | None = None
     for parameter in parameters:

@@ -7,11 +7,12 @@ memory is left there. The file is gone with the process, however that ends.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mctc.quantize import Quantized
 
 SMALL = 1 << 16  # bytes that are held as they are
+BLOCK = 1 << 18  # bytes that are copied at a time
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Spool:
         self._end = 0
         self._others: dict[Path, RawIOBase] = {}
         self._places: dict[str, _Place | Array | Quantized] = {}
+        self._coming: dict[str, tuple[_Place, int]] = {}  # what isn't there whole, and how many of its numbers are
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
@@ -67,15 +70,48 @@ class Spool:
             path, offset = lies
             self._places[name] = _Place(offset, numbers.shape, numbers.dtype, rest, path, fingerprint(numbers))
             return
+        if self._write(self._end, numbers):
+            self._places[name] = _Place(self._end, numbers.shape, numbers.dtype, rest)
+            self._end += numbers.nbytes
+
+    def put_next(self, name: str, part: Array, shape: tuple[int, ...]) -> None:
+        """Keeps a tensor of `shape` of which the next rows come, the first ones first. It is there with the last; does
+        without it where the disk is full."""
+        if name not in self._coming:
+            self._coming[name] = _Place(self._end, shape, part.dtype, None), 0
+            self._end += math.prod(shape) * part.itemsize
+        place, count = self._coming[name]
+        if self._write(place.offset + count * part.itemsize, part):  # one that lacks a part never becomes whole
+            count += part.size
+            self._coming[name] = place, count
+        if count == math.prod(shape):
+            self._places[name] = place
+
+    def _write(self, offset: int, numbers: Array) -> bool:
+        """Writes numbers into the own file. Whether it takes them."""
         try:
-            self._file.seek(self._end)
+            self._file.seek(offset)
             left = np.ascontiguousarray(numbers).data.cast("B")
             while left:
                 left = left[self._file.write(left) :]
         except OSError:
-            return
-        self._places[name] = _Place(self._end, numbers.shape, numbers.dtype, rest)
-        self._end += numbers.nbytes
+            return False
+        return True
+
+    def copy(self, name: str, file: BinaryIO, count: int) -> bool:
+        """Writes the first numbers of what lies in the own file as it is to another one. Whether it does lie there."""
+        place = self._places.get(name)
+        if not isinstance(place, _Place) or place.path is not None or place.rest is not None:
+            return False
+        self._file.seek(place.offset)
+        left, room = count * place.dtype.itemsize, memoryview(bytearray(BLOCK))
+        while left:
+            read = self._file.readinto(room[:left])
+            if not read:
+                raise OSError(f"the spool of stored tensors ends inside of {name}")
+            file.write(room[:read])
+            left -= read
+        return True
 
     def fingerprint(self, name: str) -> bytes | None:
         """Of the numbers of a tensor that lie in another file, and are not compressed; None of others."""

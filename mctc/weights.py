@@ -6,27 +6,27 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.diagnostics.near import listing
 from mctc.half_bits import from_half, to_half
-from mctc.initializers import initialise
-from mctc.ir.declared import registry
+from mctc.initializers import Rows, initialise
 from mctc.ir.input_scales import is_scale, scales_of
-from mctc.ir.location import Origin
-from mctc.ir.op import Array, ieee
+from mctc.ir.op import Array
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source
-from mctc.ir.program import Value as IrValue
 from mctc.ir.recipes import STRUCTURAL, leaves
 from mctc.ir.types import TensorType
 from mctc.late_shapes import late_shapes
 from mctc.objectives.auxiliary import training_only
 from mctc.padded import is_padded, unpadded
+from mctc.recipe_values import apply, rearranged, stages
+from mctc.row_recipes import taken_rows
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
@@ -59,6 +59,7 @@ class Weights:
         self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
         self.uncalibrated: frozenset[str] = frozenset()  # scales of activations that the checkpoint lacks
         self._drawn: dict[tuple[str, type], Array] = {}  # the last, or all: parts of a tensor are asked for in turn
+        self._drawing: tuple[str, Rows] | None = None  # the tensor whose rows are drawn as they are asked for
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
         self._spool: Spool | None = None
         self._beside: Path | None = None  # the folder on whose disk it lies
@@ -221,8 +222,35 @@ class Weights:
         stored = self._late(recipe, parameter)
         if stored is not None:
             return _in(dtype, stored)
+        if (rows := taken_rows(recipe, partial(self._rows, dtype=dtype))) is not None:
+            return np.asarray(rows, dtype)
         operands = [None if r is None else self._evaluate(r, parameter, dtype) for r in recipe.operands]
         return np.asarray(apply(recipe, operands), dtype)
+
+    def _rows(self, source: Source, begin: int, end: int, dtype: type[np.floating[Any]]) -> Array | None:
+        """Rows of a tensor in float16, where it is drawn as a whole, or in float32, where they are drawn as they come:
+        one as large as a table of words would be most of what is in memory. None where it is needed as a whole."""
+        if self._checkpoint is not None or self._shared or dtype is np.float64:
+            return None
+        if dtype is np.float16 or (source.name, np.float32) in self._drawn:
+            return self.source(source, dtype)[begin:end]
+        if begin == 0:
+            drawing = Rows.of(source.name, *self.sources[source.name], self.seed)
+            self._drawing = None if drawing is None else (source.name, drawing)
+        if self._drawing is None or self._drawing[0] != source.name or self._drawing[1].next != begin:
+            return None
+        rows = self._drawing[1].take(end - begin)
+        if self._spool is not None and source.name in self._again and KEPT + source.name not in self._spool:
+            self._spool.put_next(KEPT + source.name, _in(np.float16, rows), source.type.shape)
+        return rows
+
+    def write_rows(self, source: Source, count: int, dtype: type[np.floating[Any]], file: BinaryIO) -> None:
+        """Writes the numbers of the first rows of a tensor of the checkpoint, or of what is drawn for it."""
+        kept, numbers = KEPT + source.name, count * math.prod(source.type.shape[1:])
+        if dtype is np.float16 and self._spool is not None and self._spool.copy(kept, file, numbers):
+            return
+        file.write(np.ascontiguousarray(self.source(source, dtype)[:count]).data)
+        self.release()
 
     def source(self, source: Source, dtype: type[np.floating[Any]] | None = None) -> Array:
         """A tensor of the checkpoint, or the one that is drawn for it, in float32 unless said."""
@@ -297,55 +325,6 @@ def _check_left(parameter: Parameter, value: Array, held: Array) -> None:
 def _any(array: Array) -> bool:
     """Whether there is a number but zero: as a rule among the first, which numpy would look at with all others."""
     return bool(array.reshape(-1)[:256].any() or array.any())
-
-
-def apply(recipe: Derived, operands: list[Array | None]) -> Array:
-    """One node of a recipe on arrays."""
-    definition = registry()[recipe.op]
-    types = tuple(None if r is None else IrValue(r.type) for r in recipe.operands)
-    values: list[Any] = list(operands)
-    declared = definition.fields
-    if declared and declared[-1].variadic:
-        fixed = len(declared) - 1
-        values = [*values[:fixed], tuple(values[fixed:])]
-    with ieee():
-        return definition(types, dict(recipe.attributes), Origin()).reference(*values)[recipe.result]
-
-
-def recomputed(recipe: Recipe, array: Array) -> Array:
-    """A recipe over one tensor (`rearranged` gives its source), for another value of that."""
-    if isinstance(recipe, Source):
-        return array.reshape(recipe.type.shape)
-    operands = [None if each is None else recomputed(each, array) for each in recipe.operands]
-    return apply(recipe, operands)
-
-
-def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:
-    """The shapes that one tensor takes on its way through a recipe, the checkpoint's own first."""
-    if isinstance(recipe, Derived):
-        main = [r for r in recipe.operands if r is not None]
-        if len(main) == 1:
-            yield from stages(main[0])
-        elif (source := rearranged(recipe)) is not None:
-            yield source.type.shape
-    yield recipe.type.shape
-
-
-def rearranged(recipe: Recipe) -> Source | None:
-    """The one tensor whose entries a recipe moves about; None where it does arithmetic or joins several."""
-    if isinstance(recipe, Source):
-        return recipe
-    operands = [each for each in recipe.operands if each is not None]
-    found = {rearranged(each) for each in operands}
-    source = found.pop() if recipe.op in STRUCTURAL and len(found) == 1 else None
-    return source if source is None or len(operands) == 1 or _each_once(recipe, source) else None
-
-
-def _each_once(recipe: Recipe, source: Source) -> bool:
-    """Whether parts of one tensor that are joined have none of its entries twice."""
-    places = recomputed(recipe, np.arange(1, source.type.size + 1, dtype=np.float64)).ravel()
-    places = places[places > 0]  # what is padded is none
-    return len(np.unique(places)) == len(places)
 
 
 def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:

@@ -213,7 +213,7 @@ WALLS = {
          "mctc.diagnostics", "mctc.evaluate", "mctc.weights", "mctc.quantize", "mctc.checkpoint", "mctc.coded",
          "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.entry_points",
          "mctc.fingerprint", "mctc.half", "mctc.half_bits", "mctc.late_shapes", "mctc.lazy_names", "mctc.memory",
-         "mctc.padded", "mctc.records", "mctc.spool", "mctc.version"},
+         "mctc.padded", "mctc.recipe_values", "mctc.records", "mctc.row_recipes", "mctc.spool", "mctc.version"},
     ),
     "runtime of torch": (("mctc.targets.torch.runtime",), {"mctc.targets"}),
     "evaluator of packages": (

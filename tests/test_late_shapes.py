@@ -12,8 +12,9 @@ from mctc.ir.program import Program
 from mctc.ir.text import parse_program
 from mctc.late_shapes import late_shapes
 from mctc.passes.fold_batch_norm import FoldBatchNorm
+from mctc.recipe_values import rearranged
 from mctc.rewrite.base import Context
-from mctc.weights import Weights, WeightsError, rearranged
+from mctc.weights import Weights, WeightsError
 from tests.passes.pruned import pruned
 
 NORMED = """program @m { dim B: batch dim T: time prune { "f.c.channels" = 0.5 }

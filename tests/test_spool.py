@@ -50,6 +50,28 @@ def test_compressed_tensors_come_back(tmp_path: Path, how: Quantization) -> None
     np.testing.assert_array_equal(found.values(), stored.dequantize().astype(np.float32))
 
 
+def test_a_tensor_that_comes_in_parts_is_there_with_the_last_of_them(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put_next("a", DRAWN[:100], SHAPE)
+    spool.put("b", DRAWN + 1)
+    spool.put_next("a", DRAWN[100:250], SHAPE)
+    assert "a" not in spool
+    assert spool.get("a") is None
+    spool.put_next("a", DRAWN[250:], SHAPE)
+    for name, expected in (("b", DRAWN + 1), ("a", DRAWN)):
+        np.testing.assert_array_equal(spool.get(name), expected)
+
+
+@pytest.mark.parametrize("rows", [0, 7, 300])
+def test_the_first_numbers_are_copied_to_another_file(tmp_path: Path, rows: int) -> None:
+    spool, path = Spool(tmp_path), tmp_path / "rows"
+    spool.put("a", DRAWN)
+    with path.open("wb") as file:
+        assert spool.copy("a", file, rows * SHAPE[1])
+        assert not spool.copy("b", file, 1)
+    np.testing.assert_array_equal(np.fromfile(path, np.float32), DRAWN[:rows].reshape(-1))
+
+
 def test_a_full_disk_is_done_without(tmp_path: Path) -> None:
     class Full:
         def seek(self, place: int) -> None:
@@ -62,7 +84,9 @@ def test_a_full_disk_is_done_without(tmp_path: Path) -> None:
     spool._file = Full()  # type: ignore[assignment]
     spool.put("large", DRAWN)
     spool.put("small", DRAWN[:1])
+    spool.put_next("parts", DRAWN, SHAPE)
     assert "large" not in spool
+    assert "parts" not in spool
     assert "small" in spool
     assert DRAWN.nbytes > SMALL >= DRAWN[:1].nbytes
 
@@ -162,6 +186,32 @@ def test_a_source_that_is_asked_for_again_is_drawn_once(tmp_path: Path, monkeypa
     rows = weights.source(Source("w", program.sources["w"][0]), np.float16)
     assert drawn == ["w", "v"]
     np.testing.assert_array_equal(rows, initialise("w", *program.sources["w"], 0).astype(np.float16))
+
+
+ROWS = """program @m {
+    source @w: f32[300, 500] = normal(std = 0.5)
+    param @low = slice(@w, axis = 0, end = 120): f32[120, 500] as int8(bits = 8)
+    param @high = slice(@w, axis = 0, begin = 120): f32[180, 500] as int8(bits = 8)
+}"""
+
+
+@pytest.mark.parametrize("spooled", [True, False])
+def test_rows_that_a_decoder_takes_are_kept_as_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spooled: bool
+) -> None:
+    program = parse_program(ROWS)
+    whole: list[str] = []
+    monkeypatch.setattr("mctc.weights.initialise", lambda name, *rest: whole.append(name) or initialise(name, *rest))
+    weights = Weights(program.sources)
+    weights.spool(tmp_path if spooled else None, {"w"})
+    for parameter in program.parameters.values():
+        weights.stored(parameter)
+    source, path = Source("w", program.sources["w"][0]), tmp_path / "rows"
+    with path.open("wb") as file:
+        weights.write_rows(source, 250, np.float16, file)
+    assert whole == ([] if spooled else ["w"])
+    expected = initialise("w", *program.sources["w"], 0).astype(np.float16)[:250]
+    np.testing.assert_array_equal(np.fromfile(path, np.float16).reshape(250, 500), expected)
 
 
 def test_sources_that_several_parameters_hold_are_asked_for_again() -> None:

@@ -65,18 +65,37 @@ def test_what_is_rounded_before_it_is_moved_is_stored_as_what_is_rounded_after()
         np.testing.assert_array_equal(found, small.stored(parameter))
 
 
-def test_parts_of_a_tensor_draw_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tensors that are drawn, each time that one is begun."""
+    drawn: list[str] = []
+    original = initializers._drawn
+    monkeypatch.setattr(initializers, "_drawn", lambda name, *rest: drawn.append(name) or original(name, *rest))
+    return drawn
+
+
+@pytest.mark.parametrize("form", ["value", "stored"])
+def test_rows_of_a_tensor_are_drawn_as_they_are_asked_for(drawn: list[str], form: str) -> None:
     program = parse_program(PARTS)
-    drawn = []
-    original = weights.initialise
-    monkeypatch.setattr(weights, "initialise", lambda name, *rest: drawn.append(name) or original(name, *rest))
     values = Weights(program.sources)
-    low, high = (values.value(program.parameters[name]) for name in ("low", "high"))
+    low, high = (getattr(values, form)(program.parameters[name]) for name in ("low", "high"))
     assert drawn == ["table"]
-    np.testing.assert_array_equal(np.concatenate([low, high]), original("table", *program.sources["table"], 0))
+    whole = initializers.initialise("table", *program.sources["table"], 0).astype(low.dtype)
+    np.testing.assert_array_equal(np.concatenate([low, high]), whole)
     values.release()
-    np.testing.assert_array_equal(values.value(program.parameters["low"]), low)
-    assert drawn == ["table", "table"]
+    np.testing.assert_array_equal(getattr(values, form)(program.parameters["low"]), low)
+    assert drawn == ["table"] * 3
+
+
+def test_rows_that_are_asked_for_out_of_order_are_those_of_the_whole(drawn: list[str]) -> None:
+    program = parse_program(PARTS)
+    values = Weights(program.sources)
+    high, low, again = (values.value(program.parameters[name]) for name in ("high", "low", "high"))
+    assert drawn == ["table"]
+    np.testing.assert_array_equal(again, high)
+    np.testing.assert_array_equal(
+        np.concatenate([low, high]), initializers.initialise("table", *program.sources["table"], 0)
+    )
 
 
 def test_weights_that_are_kept_draw_a_tensor_once_for_every_program(monkeypatch: pytest.MonkeyPatch) -> None:

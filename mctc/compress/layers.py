@@ -11,8 +11,8 @@ from mctc.diagnostics.errors import UsageError
 from mctc.driver.compile import program_at
 from mctc.driver.options import BuildOptions
 from mctc.ir.program import PALETTE_BITS, Parameter, Program, Quantization, QuantizeRule
+from mctc.recipe_values import rearranged
 from mctc.records import dataclass
-from mctc.weights import rearranged
 
 DECIDES = "annotate-quantization"  # the pass that knows what a device takes
 LINEAR = {"int8": 8, "int4": 4}

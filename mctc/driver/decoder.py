@@ -81,10 +81,12 @@ def write_rows(found: Given, program: Program, weights: Weights, folder: Path) -
         return
     source = Source(found.table, program.sources[found.table][0])
     wide = any(each.wide and source in leaves(each.recipe) for each in program.parameters.values())
-    rows = weights.source(source, np.float32 if wide else np.float16)[: found.classes]
+    kind, count = np.float32 if wide else np.float16, min(found.classes, source.type.shape[0])
     (folder / FOLDER).mkdir(exist_ok=True)
-    np.save(folder / found.file, rows)
-    weights.release()
+    with (folder / found.file).open("wb") as file:
+        described = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": (count, *source.type.shape[1:])}
+        np.lib.format.write_array_header_1_0(file, described)
+        weights.write_rows(source, count, kind, file)
 
 
 def prompt(program: Program) -> dict[str, Any] | None:

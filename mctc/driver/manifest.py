@@ -96,7 +96,7 @@ def count_parameters(program: Program) -> int:
 
 def _entries(recipe: Recipe) -> Iterator[tuple[str, int]]:
     """The tensors that a recipe reads, and how many of their entries."""
-    from mctc.weights import rearranged
+    from mctc.recipe_values import rearranged
 
     if (source := rearranged(recipe)) is not None:
         yield source.name, recipe.type.size

@@ -14,8 +14,8 @@ from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import Program, Recipe, Source
 from mctc.ir.recipes import compose
 from mctc.ir.types import DType, TensorType, plain
+from mctc.recipe_values import apply
 from mctc.records import dataclass
-from mctc.weights import apply
 
 
 class Status(str, Enum):

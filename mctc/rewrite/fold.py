@@ -194,7 +194,7 @@ def constant_value(recipe: Recipe, known: dict[int, Array]) -> Array:
 
     known: values found before, by the identity of recipes that outlive it: what two ops read is computed once.
     """
-    from mctc.weights import apply
+    from mctc.recipe_values import apply
 
     if not isinstance(recipe, Derived):
         raise TypeError(f"the recipe of a constant has the source {recipe.name}")

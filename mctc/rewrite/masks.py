@@ -7,7 +7,7 @@ import numpy as np
 from mctc.ir.op import Array
 from mctc.ir.program import Derived, Parameter, Recipe
 from mctc.ir.recipes import recipe_key
-from mctc.weights import apply
+from mctc.recipe_values import apply
 
 
 def kept_entries(before: Parameter, after: Parameter) -> Array:

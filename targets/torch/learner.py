@@ -175,7 +175,7 @@ def _place(whole: Program, weights: Weights, name: str) -> tuple[Path, int] | No
 
 def _held(array: Array, whole: Program, name: str, shape: tuple[int, ...]) -> Array:
     """A tensor of the checkpoint in the shape that the module holds it in: the parameter's own."""
-    from mctc.weights import recomputed
+    from mctc.recipe_values import recomputed
 
     if array.shape == shape:
         return np.ascontiguousarray(array, np.float32)

@@ -10,11 +10,11 @@ from mctc.ir.declared import registry
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, Parameter, Program, Quantization, Recipe, Source, Value
 from mctc.ir.recipes import leaves
+from mctc.recipe_values import rearranged
 from mctc.records import dataclass
 from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.initial_text import start_is_known
 from mctc.targets.torch.instance_paths import inside
-from mctc.weights import rearranged
 
 
 @dataclass(frozen=True)

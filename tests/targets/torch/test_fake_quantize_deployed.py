@@ -14,8 +14,9 @@ from mctc.driver.options import BuildOptions
 from mctc.ir.program import Derived, Recipe
 from mctc.ir.recipes import recipe_key
 from mctc.language import elaborate_file
+from mctc.recipe_values import apply
 from mctc.targets.torch.runtime.fake_quantize import FakeQuantizer, Quantize, set_quantization
-from mctc.weights import Weights, apply
+from mctc.weights import Weights
 
 SPEC = """
 block tied(token: i32[B, U]) {
