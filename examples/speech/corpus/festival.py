@@ -32,20 +32,24 @@ class Festival:
     def speak(self, asked: Sequence[tuple[str, Manner]]) -> Iterator[Said | None]:
         with TemporaryDirectory() as folder:
             paths = [Path(folder) / f"{number}.wav" for number in range(len(asked))]
-            self._say([_scheme(*each, path) for each, path in zip(asked, paths, strict=True)], folder)
-            if asked and not any(path.is_file() for path in paths):
+            self._say([(_scheme(*each, path), path) for each, path in zip(asked, paths, strict=True)], folder)
+            written = {path for path in paths if path.is_file() and path.stat().st_size}
+            if asked and not written:
                 raise RuntimeError(f"festival says none of {len(asked)} texts, {asked[0][0]!r} for one")
             for path in paths:
-                yield of_wav(path.read_bytes()) if path.is_file() else None
+                yield of_wav(path.read_bytes()) if path in written else None
 
-    def _say(self, scripts: Sequence[str], folder: str) -> None:
-        """Runs scripts in one process. A few texts end it: each half is then said by itself, and those go unsaid."""
+    def _say(self, scripts: Sequence[tuple[str, Path]], folder: str) -> None:
+        """Runs scripts in one process. A few texts end it: each half is then said by itself, and those go unsaid, what
+        was written of them too."""
         try:
-            self._run("".join(scripts), folder)
+            self._run("".join(script for script, _ in scripts), folder)
         except RuntimeError:
             middle = len(scripts) // 2
             for half in (scripts[:middle], scripts[middle:]) if middle else ():
                 self._say(half, folder)
+            if not middle:
+                scripts[0][1].unlink(missing_ok=True)
 
     def _run(self, script: str, home: str) -> None:
         data = self._root / DATA
