@@ -108,8 +108,8 @@ class _Job:
             self.check_shapes()
         if self.wanted.write_baseline is not None:
             return self.ended(self.write_baseline(reports))
-        if self.wanted.diff and len(reports) == 2:
-            return self.ended(self.compare(*reports))
+        if self.wanted.diff and reports:
+            return self.ended(self.compare(reports))
         if self.settings.baseline is not None and self.wanted.measured is None:
             reports = self.without_known(reports)
         if reports or (self.unchecked and self.settings.format in RENDER):
@@ -175,7 +175,7 @@ class _Job:
         """Prints or writes the report in the wanted form, then what was measured if that is asked for."""
         form = self.settings.format or "text"
         if self.wanted.measured is not None:
-            self.print(self.agreement(reports[0], form))
+            self.print(self.agreement(reports, form))
         elif self.wanted.statistics:
             self.print(_statistics(reports))
         elif form == "text":
@@ -262,21 +262,28 @@ class _Job:
             )
         return [baseline.apply(report, known) for report in reports]
 
-    def compare(self, old: Report, new: Report) -> bool:
-        """Prints what changed; whether something got worse that fails."""
-        from mctc.linter.coreml.diff import compare
+    def compare(self, reports: Sequence[Report]) -> bool:
+        """Prints what changed; whether something got worse that fails. Nothing is compared where a model can't be."""
+        from mctc.linter.coreml.diff import compare, pairs
         from mctc.linter.coreml.formats.difference import diff_json, render_diff
 
-        found = compare(old, new)
-        self.print(diff_json(found) if self.settings.format == "json" else render_diff(found, color=self.color))
-        return found.fails(self.fail_on)
+        if any(model.fails for model in self.unchecked):
+            return False
+        found = [compare(old, new) for old, new in pairs(reports)]
+        as_json = self.settings.format == "json"
+        self.print(diff_json(found) if as_json else "\n\n".join(render_diff(each, color=self.color) for each in found))
+        return any(each.fails(self.fail_on) for each in found)
 
-    def agreement(self, report: Report, form: str) -> str:
+    def agreement(self, reports: Sequence[Report], form: str) -> str:
         from mctc.linter.coreml.agreement import agreement
         from mctc.linter.coreml.formats.agreement import agreement_json, render_agreement
         from mctc.linter.coreml.measured import read_plan
 
         assert self.wanted.measured is not None
+        report = reports[0]
+        if len(reports) > 1:
+            members = ", ".join(each.member for each in reports)
+            raise UsageError(f"{report.path}: a pipeline of {members}; a plan is compared with one program")
         if report.network is not None:
             raise UsageError(f"{report.path}: a neural network, of which no placement is predicted to compare with")
         found = agreement(report, read_plan(self.wanted.measured))
@@ -291,9 +298,9 @@ def _check_wanted(wanted: LintRequest, settings: Settings, packages: int) -> Non
     if wanted.statistics and form != "text":
         raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
     if wanted.diff and packages != 2:
-        raise UsageError(f"--diff compares two packages, here are {packages}", hint="mctc lint --diff OLD NEW")
+        raise UsageError(f"--diff compares two packages, not {packages}", hint="mctc lint --diff OLD NEW")
     if wanted.measured is not None and packages != 1:
-        raise UsageError(f"a plan is of one package, here are {packages}", hint="name the package it was made from")
+        raise UsageError(f"a plan is of one package, not of {packages}", hint="name the package it was made from")
     if (wanted.diff or wanted.measured) and form not in ("text", "json"):
         raise UsageError(f"--{'diff' if wanted.diff else 'measured'} has no form {form!r}", hint="text or json")
     if wanted.effects and form != "text":

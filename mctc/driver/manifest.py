@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 NAME = "manifest.json"
+PACKAGES = (".mlpackage", ".mlmodelc", ".mlmodel")
 PROGRAM, WHOLE, ORIGINS = "program.mir", "whole.mir", "origins.json"
 BLOCK = 1 << 20
 
@@ -147,6 +148,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     if not path.exists():
         hint = "`mctc build SPEC -o FOLDER` makes one"
+        if folder.suffix.lower() in PACKAGES:
+            hint = "of a package alone there are `mctc lint`, `mctc info`, and `mctc run PACKAGE --input x.npy`"
         raise BuildError(f"{folder} holds no {NAME}: it is no build of mctc", hint=hint)
     content = renamed(read_json(path))
     schema = content.get("schema") if isinstance(content, dict) else None

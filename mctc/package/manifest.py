@@ -12,7 +12,7 @@ from mctc.package.files import inside, read_file
 __all__ = ["find_model", "inside", "read_file"]
 
 _MANIFEST_LIMIT = 1 << 20
-_HINT = "download or save the package again; without a manifest, name the .mlmodel file inside it"
+NO_MANIFEST = "download or save the package again; without a manifest, name the .mlmodel file inside it"
 
 
 def find_model(package: Path) -> Path:
@@ -24,7 +24,7 @@ def find_model(package: Path) -> Path:
     try:
         content = json.loads(read_file(inside(package, manifest), _MANIFEST_LIMIT))
     except (ValueError, RecursionError) as error:
-        raise PackageError(f"{manifest}: not readable as JSON ({error})", hint=_HINT) from error
+        raise PackageError(f"{manifest}: not readable as JSON ({error})", hint=NO_MANIFEST) from error
     model = package / "Data" / _root_path(content, manifest)
     inside(package, model)
     return model
@@ -34,9 +34,9 @@ def _root_path(content: Any, manifest: Path) -> str:
     entries = content.get("itemInfoEntries") if isinstance(content, dict) else None
     root = content.get("rootModelIdentifier") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not isinstance(root, str):
-        raise PackageError(f"{manifest}: itemInfoEntries or rootModelIdentifier is missing", hint=_HINT)
+        raise PackageError(f"{manifest}: itemInfoEntries or rootModelIdentifier is missing", hint=NO_MANIFEST)
     entry = entries.get(root)
     path = entry.get("path") if isinstance(entry, dict) else None
     if not isinstance(path, str) or not path or "\0" in path:
-        raise PackageError(f"{manifest}: the root model {root!r} has no entry with a path", hint=_HINT)
+        raise PackageError(f"{manifest}: the root model {root!r} has no entry with a path", hint=NO_MANIFEST)
     return path

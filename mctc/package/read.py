@@ -7,10 +7,14 @@ from pathlib import Path
 
 from mctc.package.collector import collector_paused
 from mctc.package.errors import PackageError
-from mctc.package.manifest import find_model
+from mctc.package.files import opened
+from mctc.package.manifest import NO_MANIFEST, find_model
 from mctc.package.model import Package
+from mctc.package.placeholders import HEAD, other_content, placeholder
 from mctc.package.specification import read_specification
 from mctc.package.weights import Weights
+
+_READ = "a .mlpackage or .mlmodelc folder or a .mlmodel file is read"
 
 
 def read_package(path: str | os.PathLike[str], *, absent_weights: bool = False) -> Package:
@@ -29,10 +33,7 @@ def _read(place: Path, absent: bool) -> Package:
         raise PackageError(f"{place}: there is no such package")
     if not place.is_dir():
         if place.suffix.lower() != ".mlmodel":
-            raise PackageError(
-                f"{place}: a .mlpackage is a folder; this is a file",
-                hint="a .mlpackage or .mlmodelc folder or a .mlmodel file is read",
-            )
+            raise _no_folder(place)
         weights = Weights(place.parent, place.parent, "weights", may_be_absent=absent)
         return read_specification(place, place, weights, "mlmodel")
     if os.path.lexists(place / "Manifest.json"):
@@ -42,7 +43,15 @@ def _read(place: Path, absent: bool) -> Package:
 
     if is_compiled(place):
         return read_compiled(place, absent_weights=absent)
-    raise PackageError(
-        f"{place}: no Manifest.json here, so this isn't a .mlpackage",
-        hint="a .mlpackage or .mlmodelc folder or a .mlmodel file is read",
-    )
+    if place.suffix.lower() == ".mlpackage" and (place / "Data").is_dir():
+        raise PackageError(f"{place}: there is no Manifest.json in it", hint=NO_MANIFEST)
+    raise PackageError(f"{place}: no Manifest.json here, so this isn't a .mlpackage", hint=_READ)
+
+
+def _no_folder(place: Path) -> PackageError:
+    """What is to be told of a file in place of a folder: what it holds, where its first bytes tell."""
+    with opened(place) as (read, size):
+        head = read(0, min(size, HEAD))
+    found = placeholder(head, size) or other_content(head)
+    what = f"{found.what}, not the folder that a .mlpackage is" if found else "a .mlpackage is a folder; this is a file"
+    return PackageError(f"{place}: {what}", hint=found.hint if found else _READ)

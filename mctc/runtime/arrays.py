@@ -90,22 +90,25 @@ def target_of(artifact: Path) -> Target:
 
 
 def read_inputs(files: Sequence[str], compiled: Executable) -> dict[str, Array]:
-    """The arrays that the arguments name, by input."""
+    """The arrays that the arguments name, by input. Raises ArraysError, also where two are for one input."""
     names = [item.name for item in compiled.inputs]
     given: dict[str, Array] = {}
     for text in files:
         name, equals, file = text.partition("=")
         if equals and name in names:
-            given[name] = read_npy(Path(file))
-        elif text.endswith(".npz"):
-            given |= read_npz(Path(text))
-        elif len(names) == 1:
-            given[names[0]] = read_npy(Path(text))
+            found = {name: read_npy(Path(file))}
+        elif text.endswith(".npz") and not (equals and Path(file).exists()):
+            found = read_npz(Path(text))
+        elif len(names) == 1 and (not equals or Path(text).exists()):
+            found = {names[0]: read_npy(Path(text))}
         else:
             raise ArraysError(
                 f"{text}: which input is it? function '{compiled.name}' takes {listing(names)}",
                 hint=f"for example --input {names[0] if names else 'x'}={file or text}",
             )
+        if twice := sorted(given.keys() & found.keys()):
+            raise ArraysError(f"{text}: input `{twice[0]}` is given twice")
+        given |= found
     return given
 
 

@@ -97,6 +97,32 @@ def test_the_members_of_a_pipeline_are_checked(command: Command, tmp_path: Path)
     assert [each["level"] for each in notes["toolExecutionNotifications"]] == ["note"]
 
 
+def test_two_pipelines_are_compared_member_by_member(command: Command, tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        compiled(tmp_path / name / "p.mlmodelc" / "model0", GELU)
+        compiled(tmp_path / name / "p.mlmodelc" / "model1", GELU)
+    compiled(tmp_path / "one.mlmodelc", GELU)
+    old, new = (tmp_path / name / "p.mlmodelc" for name in ("old", "new"))
+    found = json.loads(command("lint", "--diff", old, new, "--format", "json").out)
+    assert [each["new"]["path"] for each in found] == [f"{new}/model0", f"{new}/model1"]
+    assert command("lint", "--diff", old, new).out.count("findings are in both") == 2
+    done = command("lint", "--diff", old, tmp_path / "one.mlmodelc")
+    assert (done.code, done.out) == (2, "")
+    assert f"{old} has model0, model1; {tmp_path}/one.mlmodelc has one model" in done.err
+    (tmp_path / "plan.json").write_text("{}")
+    done = command("lint", "--measured", tmp_path / "plan.json", old)
+    assert done.code == 2
+    assert "a pipeline of model0, model1; a plan is compared with one program" in done.err
+
+
+def test_nothing_is_compared_with_what_can_not_be_read(command: Command, tmp_path: Path) -> None:
+    compiled(tmp_path / "one.mlmodelc", GELU)
+    (tmp_path / "empty.mlmodel").write_text("")
+    done = command("lint", "--diff", tmp_path / "one.mlmodelc", tmp_path / "empty.mlmodel")
+    assert (done.code, done.out) == (2, "")
+    assert "an empty file" in done.err
+
+
 def test_a_compiled_neural_network_is_told_layer_by_layer(command: Command, tmp_path: Path) -> None:
     layers = [{"name": "a", "type": "convolution"}, {"name": "b", "type": "convolution"}, {"name": "c", "type": "pool"}]
     folder = compiled(tmp_path / "old.mlmodelc", json.dumps({"layers": layers}), "model.espresso.net")

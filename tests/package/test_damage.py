@@ -144,7 +144,7 @@ def test_a_specification_that_lies_is_refused(copy: Path, change: Callable[[Any]
 
 def test_a_path_that_is_no_package_is_told(tmp_path: Path) -> None:
     for path, message in (("missing", "no such package"), ("file", "this is a file"), ("folder", "no Manifest.json")):
-        (tmp_path / "file").touch()
+        (tmp_path / "file").write_bytes(bytes(8))
         (tmp_path / "folder").mkdir(exist_ok=True)
         with pytest.raises(PackageError, match=message):
             read_package(tmp_path / path)

@@ -49,6 +49,24 @@ OTHER_CONTENT = [
 ]
 
 
+def test_a_package_that_has_lost_its_manifest_is_told_from_a_folder_of_other_things(copy: Path, tmp_path: Path) -> None:
+    (copy / "Manifest.json").unlink()
+    with pytest.raises(PackageError, match=r"there is no Manifest\.json in it") as raised:
+        read_package(copy)
+    assert "name the .mlmodel file inside it" in (raised.value.hint or "")
+    with pytest.raises(PackageError, match=r"this isn't a \.mlpackage"):
+        read_package(tmp_path)
+
+
+@pytest.mark.parametrize(("what", "content"), OTHER_CONTENT, ids=[row[0] for row in OTHER_CONTENT])
+def test_a_file_in_place_of_a_package_is_named(tmp_path: Path, what: str, content: bytes) -> None:
+    path = tmp_path / "model.mlpackage"
+    path.write_bytes(content)
+    with pytest.raises(PackageError, match=f"{what}, not the folder that a .mlpackage is") as raised:
+        read_package(path)
+    assert raised.value.hint
+
+
 @pytest.mark.parametrize(("what", "content"), OTHER_CONTENT, ids=[row[0] for row in OTHER_CONTENT])
 def test_content_of_another_kind_is_named(copy: Path, what: str, content: bytes) -> None:
     (copy / MODEL).write_bytes(content)

@@ -126,6 +126,25 @@ def test_an_input_that_could_be_any_of_several_must_be_named(small: Path, tmp_pa
     assert "--input enc=" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (["sound=a.npy"], "which input is it"),
+        (["sound=all.npz"], "which input is it"),
+        (["a.npy", "mel=a.npy"], "input `mel` is given twice"),
+        (["all.npz", "mel=a.npy"], "input `mel` is given twice"),
+    ],
+)
+def test_an_input_of_another_name_and_one_that_comes_twice_are_refused(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", MEL[0])
+    np.savez("all.npz", mel=MEL[0])
+    with pytest.raises(ArraysError, match=words):
+        run_arrays(package(small), inputs)
+
+
 @pytest.mark.parametrize("wrong", [[], ["--speech", "--input", "x.npy"]])
 def test_run_wants_exactly_one_thing_to_run_over(wrong: list[str], mctc: Run, small: Path) -> None:
     done = mctc("run", small, *wrong)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from enum import Enum
 from math import isfinite
 
+from mctc.diagnostics.errors import UsageError
 from mctc.linter.coreml.placement import Predicted
 from mctc.linter.coreml.report import Finding, FunctionReport, NetworkReport, Report
 from mctc.linter.coreml.rule import Severity
@@ -131,6 +132,19 @@ OF_NETWORKS: tuple[tuple[str, Callable[[NetworkReport], float], int], ...] = (
     ("multiply-accumulates", lambda network: network.macs, -1),
 )
 """Name, reader, and 1 for more, -1 for less, 0 for either."""
+
+
+def pairs(reports: Sequence[Report]) -> list[tuple[Report, Report]]:
+    """Which reports of two packages are compared: those of two programs or networks, or of the members of two pipelines
+    by their names. Raises UsageError where a member has no counterpart."""
+    sides: dict[str, dict[str, Report]] = {}
+    for report in reports:
+        sides.setdefault(report.path, {})[report.member] = report
+    first, *others = sides.values()
+    if [each.keys() for each in others] == [first.keys()]:
+        return [(each, others[0][name]) for name, each in first.items()]
+    told = (f"{path} has {', '.join(name or 'one model' for name in members)}" for path, members in sides.items())
+    raise UsageError(f"--diff compares model with model: {'; '.join(told)}", hint="mctc lint --diff OLD NEW")
 
 
 def compare(old: Report, new: Report) -> Difference:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mctc.diagnostics.errors import UsageError
+from mctc.package import PackageError
+from mctc.package.manifest import find_model
 from mctc.package.placeholders import HEAD, other_content, placeholder
 
 FOLDERS, FILE = (".mlpackage", ".mlmodelc"), ".mlmodel"
@@ -37,6 +39,8 @@ def _packages(path: Path, excludes: Callable[[Path], bool]) -> Iterator[Path]:
     if around is not None:
         if around == path or not excludes(around):
             yield around
+            if path.suffix.lower() == FILE and path.is_file() and not _is_whole(around):
+                yield path  # as the error about the package says to
     elif path.is_dir():
         inside = list(_inside(path))
         if inside:
@@ -90,6 +94,17 @@ def _inside(folder: Path) -> Iterator[Path]:
             elif name not in SKIPPED and not name.startswith("."):
                 walked.append(name)
         folders[:] = walked
+
+
+def _is_whole(package: Path) -> bool:
+    """Whether the manifest of a .mlpackage leads to a specification; that of others, which have none, is not missed."""
+    if package.suffix.lower() != FOLDERS[0]:
+        return True
+    try:
+        find_model(package)
+    except PackageError:
+        return False
+    return True
 
 
 def _is_package(folder: Path) -> bool:

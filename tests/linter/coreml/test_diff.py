@@ -130,7 +130,7 @@ def test_names_of_strangers_reach_no_terminal_and_stay_in_their_columns() -> Non
 
 def test_json_holds_all_of_it() -> None:
     old = report([finding(ERROR, "a")], [function(time=float("inf"))])
-    data = json.loads(diff_json(compare(old, report([finding(WARNING, "b")], [function()], weight_bytes=0))))
+    data = json.loads(diff_json([compare(old, report([finding(WARNING, "b")], [function()], weight_bytes=0))]))
     assert (data["kind"], data["version"], data["worst"]) == ("mctc lint difference", 1, "warning")
     assert [each["code"] for each in data["findings"]["gone"]] == ["ANE-XX-001"]
     assert [each["fingerprint"] for each in data["findings"]["new"]] == ["ANE-XX-002|main|conv|b"]

@@ -22,12 +22,15 @@ FILES = (
     "train.py",
 )
 
+MANIFEST = '{"rootModelIdentifier": "m", "itemInfoEntries": {"m": {"path": "com.apple.CoreML/model.mlmodel"}}}'
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / FILES[0]).write_text(MANIFEST)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -45,6 +48,18 @@ def test_a_file_inside_stands_for_its_package_which_comes_once() -> None:
     assert names(*FILES[:3]) == ["encoder.mlpackage"]
     assert names("encoder.mlpackage/", "./encoder.mlpackage", FILES[1]) == ["encoder.mlpackage"]
     assert names("encoder.mlpackage/Data/deleted.bin") == ["encoder.mlpackage"]
+
+
+@pytest.mark.parametrize("manifest", [None, "{", "[]", MANIFEST.replace('"m": {', '"n": {')])
+def test_a_specification_that_no_manifest_leads_to_is_meant_beside_its_package(
+    folder: Path, manifest: str | None
+) -> None:
+    if manifest is None:
+        (folder / FILES[0]).unlink()
+    else:
+        (folder / FILES[0]).write_text(manifest)
+    assert names(FILES[1]) == ["encoder.mlpackage", FILES[1]]
+    assert names("encoder.mlpackage") == ["encoder.mlpackage"]
 
 
 def test_of_packages_in_packages_the_outermost_is_meant() -> None:

@@ -26,10 +26,15 @@ def render_diff(difference: Difference, *, color: bool = False) -> str:
     return "\n".join(_lines(difference, color))
 
 
-def diff_json(difference: Difference) -> str:
-    """The difference as JSON, without a closing newline; docs/lint-config.md says what is in it."""
+def diff_json(differences: Sequence[Difference]) -> str:
+    """A difference as JSON, of several a list, without a closing newline; docs/lint-config.md says what is in it."""
+    content = [_content(each) for each in differences]
+    return json.dumps(content if len(content) > 1 else content[0], indent=2, allow_nan=False)
+
+
+def _content(difference: Difference) -> dict[str, Any]:
     worst = difference.worst
-    content = {
+    return {
         "kind": KIND,
         "version": VERSION,
         "old": {"path": difference.old_path, "target": difference.old_target},
@@ -48,7 +53,6 @@ def diff_json(difference: Difference) -> str:
         "added": list(difference.added),
         "removed": list(difference.removed),
     }
-    return json.dumps(content, indent=2, allow_nan=False)
 
 
 def _lines(difference: Difference, color: bool) -> Iterator[str]:
