@@ -24,7 +24,7 @@ from bench.gpu.training_runtime import RUNTIME, import_from
 gpu: Any = import_from(RUNTIME, "runtime", "selective_scan_gpu")
 planning: Any = import_from(RUNTIME, "runtime", "selective_scan_plan")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
-OVER_LANES = ((16, 2, 4, 256), (16, 2, 2, 256), (16, 2, 4, 384), (16, 1, 4, 384), (8, 4, 4, 256), (8, 2, 4, 512))
+OVER_LANES = ((16, 4, 4, 256), (16, 2, 4, 256), (16, 2, 4, 384), (16, 1, 4, 384), (8, 4, 4, 256), (8, 2, 4, 512))
 # And the interval.
 BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))
 SHOWN = 6

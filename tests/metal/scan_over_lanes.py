@@ -24,6 +24,7 @@ CASES = {
         Case(264, 16, batch=1, channels=3, dtype=BF16, given=(), softplus=False),
     ),
     "two groups, fp16": (OverLanes(16, 2, 1, 256), Case(528, 4, batch=2, channels=4, groups=2, dtype=FP16)),
+    "four states at a time": (OverLanes(16, 4, 4, 256), Case(528, 8, batch=1, channels=5, dtype=BF16)),
     "more states than lanes": (OverLanes(8, 4, 1, 256), Case(64, 40, batch=1, channels=1, dtype=BF16)),
     "fewer steps than a tile": (OverLanes(16, 2, 1, 256), Case(64, 2, channels=2, dtype=BF16, given=("D",))),
 }

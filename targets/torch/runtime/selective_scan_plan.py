@@ -91,14 +91,13 @@ CHOICES = (
 
 
 # For few channels on an NVIDIA GPU. Measured with bench/gpu/scan_tune.py.
-# Measured where channels are one to two SIMD groups a scheduler, which would be 16 chunks; the limits are estimates.
-FEWEST_CHUNKS_OVER_LANES = 4  # in their place: enough that a second pass costs more than what lanes exchange
-THREADS_OF_SCHEDULER = (
-    THREADS_OF_CORE // 4
-)  # of an NVIDIA multiprocessor: with fewer SIMD groups than schedulers, chunks
-MOST_STATES_OVER_LANES = 16
+FEWEST_CHUNKS_OVER_LANES = 2  # in their place: enough that a second pass costs more than what lanes exchange
+# Of the device's threads for each SIMD group: with fewer groups, the time of one tile after another is longer than that
+# of chunks (slower for 576 rows of 4,096 steps on 132 multiprocessors, faster for 1,024 and more).
+THREADS_OF_ROW = 96
+MOST_STATES_OVER_LANES = 64
 FILLED = 0.8  # of the steps of all tiles
-OVER_LANES = OverLanes(steps=16, together=2, simdgroups=4, resident=256)
+OVER_LANES = tuple(OverLanes(steps=16, together=each, simdgroups=4, resident=256) for each in (4, 2))
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,8 @@ def plan(
     backward_chunk = chunk(chosen.backward, partials, max(SHORTEST_CHUNK, STEPS_OF_STATE * state))
     chunks = -(-length // forward_chunk)
     wanted = over_lanes and element_size == 2 and chunks >= FEWEST_CHUNKS_OVER_LANES
-    wanted = wanted and batch * channels >= threads // THREADS_OF_SCHEDULER
-    lanes = OVER_LANES if wanted and _fits(OVER_LANES, chosen, length, state) else None
+    wanted = wanted and batch * channels >= threads // THREADS_OF_ROW
+    lanes = next((each for each in OVER_LANES if wanted and _fits(each, chosen, length, state)), None)
     return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials, lanes)
 
 

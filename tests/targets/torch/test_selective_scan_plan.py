@@ -97,7 +97,9 @@ def test_few_channels_are_cut_into_chunks_and_many_are_not() -> None:
         (1, 2040, 16, torch.bfloat16, False),  # no whole steps of a lane
         (1, 560, 16, torch.bfloat16, False),  # a second tile for 48 steps
         (1, 2048, 15, torch.bfloat16, False),  # no whole pairs of states
-        (1, 2048, 64, torch.bfloat16, False),  # more states than were measured
+        (1, 2048, 64, torch.bfloat16, True),
+        (1, 2048, 66, torch.bfloat16, False),  # more states than were measured
+        (8, 2048, 16, torch.bfloat16, True),  # two chunks
     ],
 )
 def test_few_channels_in_16_bits_have_time_across_lanes(
@@ -109,8 +111,15 @@ def test_few_channels_in_16_bits_have_time_across_lanes(
     assert selective_scan_plan.plan(*shape, *sizes, H200).over_lanes is None
 
 
-def test_fewer_channels_than_schedulers_are_cut_into_chunks() -> None:
-    few, enough = (selective_scan_plan.plan(1, n, 2048, 16, 1, 2, 2, H200, over_lanes=True) for n in (520, 536))
+@pytest.mark.parametrize(("state", "together"), [(2, 2), (6, 2), (8, 4), (16, 4)])
+def test_four_states_lie_side_by_side_where_all_come_in_fours(state: int, together: int) -> None:
+    chosen = selective_scan_plan.plan(1, 1024, 2048, state, 1, 2, 2, H200, over_lanes=True).over_lanes
+    assert chosen is not None
+    assert chosen.together == together
+
+
+def test_too_few_channels_for_lanes_are_cut_into_chunks() -> None:
+    few, enough = (selective_scan_plan.plan(1, n, 2048, 16, 1, 2, 2, H200, over_lanes=True) for n in (696, 712))
     assert (few.over_lanes, few.forward_chunk < 2048) == (None, True)
     assert enough.over_lanes is not None
 
