@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from mctc.driver.manifest import read_manifest
 from mctc.driver.sources import FOLDER
-from mctc.ir.program import Program, Section
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.program import Program
 from mctc.language import elaborate_file
+from mctc.objectives.narrowed_heads import heads_of
 from mctc.rewrite.axis_groups import Groups
-from mctc.rewrite.masked_norms import recounted
+from mctc.rewrite.masked_program import recounted
 from mctc.rewrite.removed_groups import removed
 
 from .config import ConfigError, Prune
@@ -32,7 +34,7 @@ class Pruning:
 
     def __init__(self, settings: Prune, model: nn.Module) -> None:
         self.settings, self.program = settings, _program(Path(settings.build))
-        self.groups = Groups(replace(self.program, prune=Section()))
+        self.groups = Groups(self.program)
         self._masks: dict[str, Tensor] = {}
         self._share = 0.0
         shapes = {name: tuple(each.shape) for name, each in model.named_parameters()}
@@ -95,6 +97,10 @@ def _kept(program: Program, groups: Groups, share: float) -> dict[str, list[Any]
         ]
         if not all(each.all() for each in kept):
             found[name] = kept
+    for head in heads_of(program):  # of training alone: the columns of what it reads
+        columns = ~np.isin(groups.of(head.value, channel_axis(head.value.type)), gone)
+        if not columns.all():
+            found[f"{head.name}.weight"] = [np.ones(head.classes, bool), columns]
     return found
 
 

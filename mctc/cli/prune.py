@@ -53,6 +53,6 @@ def prune(
     say(f"{output}: dimensions sorted: {len(found)}; nats that halving each would add")
     say(f"  {'':44} {'size':>5} {'predicted':>9} {'unsorted':>9}")
     for order in found:
-        best, first = order.lost(order.dimension.size // 2)
-        say(f"  {order.dimension.name:44} {order.dimension.size:5} {best:9.5f} {first:9.5f}")
+        best, first = order.lost(len(order.groups) // 2)
+        say(f"  {order.dimension.name:44} {len(order.groups):5} {best:9.5f} {first:9.5f}")
     return ExitCode.OK

@@ -7,7 +7,7 @@ zero (LeCun et al. 1990; Theis et al. 2018, arXiv:1801.05787).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,31 +21,44 @@ from mctc.compress.layers import stored_as
 from mctc.compress.statistics import Statistics
 from mctc.driver.options import BuildOptions
 from mctc.ir.op import Array
+from mctc.ir.ops.linear import channel_axis
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program, Section
+from mctc.objectives.narrowed_heads import heads_of
 from mctc.records import dataclass
-from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
+from mctc.rewrite.axis_groups import Groups
+from mctc.rewrite.dimensions import Dimension, dimensions
 from mctc.rewrite.removed_groups import removed
 from mctc.weights import Weights
 
 
 @dataclass(frozen=True)
 class Order:
-    """A dimension, its groups as they lie in the checkpoint, and the score of each."""
+    """A dimension, its groups as they lie in the checkpoint, the score of each, and its kind: groups of one kind can
+    change places."""
 
     dimension: Dimension
     groups: Array
     scores: Array
+    kinds: Array
+
+    @property
+    def places(self) -> Array:
+        """Which group comes to each place: of a kind, the one of the highest score first."""
+        found = np.arange(len(self.groups))
+        for kind in np.unique(self.kinds):
+            at = np.flatnonzero(self.kinds == kind)
+            found[at] = at[np.argsort(-self.scores[at], kind="stable")]
+        return found
 
     @property
     def sorted(self) -> Array:
-        """The groups, the highest score first."""
-        return np.asarray(self.groups[np.argsort(-self.scores, kind="stable")])
+        """The groups in their new places."""
+        return np.asarray(self.groups[self.places])
 
     def lost(self, keep: int) -> tuple[float, float]:
-        """The predicted loss, in nats, of keeping so many: of the best, and of the first as they lie."""
-        best = np.sort(self.scores)[: len(self.scores) - keep]
-        return float(best.sum() / 2), float(self.scores[keep:].sum() / 2)
+        """The predicted loss, in nats, of keeping so many: sorted, and of the first as they lie."""
+        return float(self.scores[self.places][keep:].sum() / 2), float(self.scores[keep:].sum() / 2)
 
 
 def check_fits(program: Program, checkpoint: Path) -> None:
@@ -64,17 +77,16 @@ def orders(program: Program, checkpoint: SafeTensors, statistics: Statistics) ->
     sorted, and for statistics of other tensors; PruneError for a rule that a build refuses."""
     if not program.prune.settings:
         raise CompressError(f"{program.name} prunes nothing", hint="a model says `prune { encoder.**.state: 0.5 }`")
-    plain = replace(program, prune=Section())
-    groups = Groups(plain)
+    groups = Groups(program)
     removed(program, groups)
-    score = _scores(plain, groups, checkpoint, statistics)
+    score, kinds = _scores(program, groups, checkpoint, statistics), groups.kinds()
     found = []
-    for each in dimensions(plain):
+    for each in dimensions(program):
         if any(matches(pattern, each.name) for pattern in program.prune.settings):
             entries = each.groups(groups)
             if len(np.unique(entries)) != len(entries) or any(int(group) in groups.stays for group in entries):
                 raise CompressError(f"{each.name} can't be sorted: its entries go together with others, or must stay")
-            found.append(Order(each, entries, score[entries]))
+            found.append(Order(each, entries, score[entries], kinds[entries]))
     return groups, found
 
 
@@ -83,36 +95,45 @@ def sorted_tensors(
 ) -> Mapping[str, Array]:
     """All tensors of the checkpoint, those of the groups with their entries in the new places."""
     tensors = {name: checkpoint.read(name) for name in checkpoint.shapes}
-    for name, parameter in program.parameters.items():
-        for axis in range(parameter.type.rank):
-            entries = groups.of_parameter(name, axis)
-            if entries is None or name not in tensors:
-                continue
-            places = np.arange(len(entries))
-            for order in found:
-                for old, new in zip(order.groups, order.sorted):
-                    places[entries == old] = np.flatnonzero(entries == new)
-            if not np.array_equal(places, np.arange(len(entries))):
-                tensors[name] = _moved(tensors[name], parameter.type.shape, axis, places, name)
+    for name, shape, axis, entries in _axes(program, groups, tensors):
+        places = np.arange(len(entries))
+        for order in found:
+            for old, new in zip(order.groups, order.sorted):
+                places[entries == old] = np.flatnonzero(entries == new)
+        if not np.array_equal(places, np.arange(len(entries))):
+            tensors[name] = _moved(tensors[name], shape, axis, places, name)
     return tensors
 
 
 def kept_tensors(program: Program, groups: Groups, gone: Array, tensors: Mapping[str, Array]) -> Mapping[str, Array]:
     """The tensors without the groups that are gone: a checkpoint of the smaller model alone."""
     result = dict(tensors)
+    for name, shape, axis, entries in _axes(program, groups, tensors):
+        if not (out := np.isin(entries, gone)).any():
+            continue
+        whole = tensors[name].shape
+        wide = [at for at, extent in enumerate(whole) if extent != 1]
+        mine = [at for at, extent in enumerate(shape) if extent != 1].index(axis)
+        if mine >= len(wide) or whole[wide[mine]] != len(entries):
+            told = f"{name} is {list(whole)} in the checkpoint, which is no {list(shape)}"
+            raise CompressError(told)
+        result[name] = np.compress(~out, result[name], wide[mine])
+    return result
+
+
+def _axes(
+    program: Program, groups: Groups, tensors: Mapping[str, Array]
+) -> Iterator[tuple[str, tuple[int, ...], int, Array]]:
+    """The tensors that hold entries of groups: name, the program's shape, an axis, the group of each entry. Heads that
+    are there in training alone have the groups of what they read."""
     for name, parameter in program.parameters.items():
         for axis in range(parameter.type.rank):
             entries = groups.of_parameter(name, axis)
-            if entries is None or name not in result or not (out := np.isin(entries, gone)).any():
-                continue
-            value = result[name]
-            wide = [at for at, extent in enumerate(value.shape) if extent != 1]
-            mine = [at for at, extent in enumerate(parameter.type.shape) if extent != 1].index(axis)
-            if mine >= len(wide) or value.shape[wide[mine]] != len(entries):
-                shape = list(parameter.type.shape)
-                raise CompressError(f"{name} is {list(tensors[name].shape)} in the checkpoint, which is no {shape}")
-            result[name] = np.compress(~out, value, wide[mine])
-    return result
+            if entries is not None and name in tensors:
+                yield name, parameter.type.shape, axis, entries
+    for head in heads_of(program):
+        if (name := f"{head.name}.weight") in tensors:
+            yield name, (head.classes, head.width), 1, groups.of(head.value, channel_axis(head.value.type))
 
 
 def write_sorted(checkpoint: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str], out: Path) -> None:

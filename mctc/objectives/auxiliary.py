@@ -84,6 +84,14 @@ def auxiliary(program: Program, found: Fit, head: str, kind: str, settings: Sett
     return _by_a_head(program, hearing_of(found), head, kind, settings, found.classes if own is None else own)
 
 
+def read_by(program: Program, each: Auxiliary) -> Value:
+    """What the head of one reads."""
+    function = program.functions[each.function]
+    if each.path:
+        return _given(function, f"{each.function}.{each.path}")
+    return dict(function.results)[each.result.name]
+
+
 def _by_a_head(program: Program, hearing: Hearing, head: str, kind: str, settings: Settings, classes: int) -> Auxiliary:
     name, _, path = settings["of"].partition(".")
     if head in program.functions or any(source.partition(".")[0] == head for source in program.sources):

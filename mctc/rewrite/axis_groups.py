@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mctc.ir.dims import Extent
 from mctc.ir.op import Array, Op
 from mctc.ir.ops.attention import Attention
 from mctc.ir.ops.axis import AxisOp
@@ -21,54 +20,43 @@ from mctc.ir.ops.linear import Embedding, Linear, channel_axis
 from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.recurrent import Gru, Lstm
+from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import Concat, MergeChannels, Split, SplitChannels
+from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Slice, Split, SplitChannels
+from mctc.ir.ops.ssd import Ssd
 from mctc.ir.ops.training import Dropout, LayerDrop
+from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Role
-from mctc.records import dataclass
+from mctc.rewrite.convolution_groups import convolution, features_stay, outputs
 from mctc.rewrite.head_groups import attention
+from mctc.rewrite.held import Held
+from mctc.rewrite.interface_groups import interfaces
+from mctc.rewrite.scan_groups import selective_scan, ssd
+from mctc.rewrite.zeros import zeroed
 
 Key = tuple[Value | str, int]  # a value, or the parameter of that name, and an axis
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """What can be cut: a name such as 'encoder.layers.0.mamba.state', the op, and the axis of one of its values.
-
-    each: entries of the axis that are one of the dimension's."""
-
-    name: str
-    op: Op
-    value: Value
-    axis: int
-    each: int = 1
-
-    @property
-    def size(self) -> int:
-        return self.value.type.extents[self.axis].value // self.each
-
-    def groups(self, groups: Groups) -> Array:
-        """The group of every entry."""
-        return groups.of(self.value, self.axis)[:: self.each]
-
-
 class Groups:
-    """Of a program. `of(value, axis)` is the group of each entry; `stays[group]` the op for which it must stay."""
+    """Of a program. `of(value, axis)` is the group of each entry; `stays[group]` says why it must stay.
+
+    What its `prune` section names decides how ops of several groups are cut: whole groups, where a rule names `groups`,
+    else as much of each.
+    """
 
     def __init__(self, program: Program) -> None:
         self._starts: dict[Key, tuple[int, int]] = {}
         self._count = 0
         self._joined: list[tuple[Array, Array]] = []
-        self._held: list[tuple[Array, str]] = []
-        for function in program.functions.values():
-            for value in (*function.inputs, *function.outputs):
-                self.hold(value, f"an input or a result of {function.name}")
-            for op in function.ops:
-                self._visit(op)
+        self._held: list[tuple[Array, Held]] = []
+        self._rules = tuple(program.prune.settings)
+        interfaces(program, self)
+        for _, op in program.ops():
+            self._visit(op)
         self._groups = self._connected()
-        self.stays: dict[int, str] = {}
+        self.stays: dict[int, Held] = {}
         for nodes, why in self._held:
             for group in np.unique(self._groups[nodes]):
                 self.stays.setdefault(int(group), why)
@@ -80,9 +68,7 @@ class Groups:
 
     def of(self, value: Value, axis: int) -> Array:
         """The group of every entry of an axis."""
-        nodes = self.nodes(value, axis)
-        assert nodes is not None, f"axis {axis} of {value.type} has no fixed extent"
-        return np.asarray(self._groups[nodes])
+        return np.asarray(self._groups[self.known(value, axis)])
 
     def of_parameter(self, name: str, axis: int) -> Array | None:
         """The same of a parameter; None where no op reads it."""
@@ -90,6 +76,31 @@ class Groups:
             return None
         begin, count = self._starts[name, axis]
         return np.asarray(self._groups[begin : begin + count])
+
+    def emptied(self, gone: Array) -> str | None:
+        """What would have nothing left: a parameter by its name, or what an op gives. None where nothing would."""
+        out = np.isin(self._groups, gone)
+        for (of, _), (begin, count) in self._starts.items():
+            if count and out[begin : begin + count].all():
+                return of if isinstance(of, str) else _told(of)
+        return None
+
+    def kinds(self) -> Array:
+        """A number for each group: those of one number have their entries in the same axes, as many in each, and meet
+        the same numbers of the spec, so that they can change places."""
+        draw, found = np.random.default_rng(0), np.zeros(self.count, np.uint64)
+        for (of, axis), (begin, count) in self._starts.items():
+            which, owner = np.zeros(count, np.int64), of.owner if isinstance(of, Value) else None
+            if isinstance(owner, Constant):
+                rows = np.moveaxis(owner.value, axis, 0).reshape(count, -1)
+                which = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+            told = draw.integers(1, 1 << 63, size=count, dtype=np.uint64)[which]
+            np.add.at(found, self._groups[begin : begin + count], told)  # a sum modulo 2^64
+        return found
+
+    def named(self, dimension: str) -> bool:
+        """Whether a rule names a dimension."""
+        return any(matches(rule, dimension) for rule in self._rules)
 
     # What ops say
 
@@ -106,13 +117,19 @@ class Groups:
         begin, count = self._starts[key]
         return np.arange(begin, begin + count)
 
+    def known(self, value: Value, axis: int) -> Array:
+        """The same of an axis that has one extent in every call."""
+        nodes = self.nodes(value, axis)
+        assert nodes is not None, f"axis {axis} of {value.type} has no fixed extent"
+        return nodes
+
     def join(self, one: Array | None, other: Array | None) -> None:
         """Entry by entry; an axis of extent 1 that meets a longer one is no part of it."""
         if one is None or other is None or (1 in (len(one), len(other)) and len(one) != len(other)):
             return
         self._joined.append((one, other))
 
-    def hold(self, value: Value, why: str, only: int | None = None) -> None:
+    def hold(self, value: Value, why: Held, only: int | None = None) -> None:
         """All entries of all axes must stay, or of one."""
         for axis in range(value.type.rank) if only is None else (only,):
             nodes = self.nodes(value, axis)
@@ -121,7 +138,7 @@ class Groups:
 
     def keep(self, op: Op, value: Value, only: int | None = None) -> None:
         """The same, for an op."""
-        self.hold(value, f"{op.name} of {op.origin.path or 'the model'}", only)
+        self.hold(value, Held(f"{op.name} of {op.origin.path or 'the model'}"), only)
 
     def alike(self, one: Value, other: Value, without: int | None = None) -> None:
         """Axis by axis, but for one of them."""
@@ -148,6 +165,10 @@ class Groups:
 
         graph = coo_array((np.ones(len(ends[0])), (ends[0], ends[1])), shape=(self._count, self._count))
         return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _told(value: Value) -> str:
+    return value.name if value.owner is None else f"{value.owner.name} of {value.owner.origin.path or 'the model'}"
 
 
 def _unary(op: Op, groups: Groups) -> bool:
@@ -181,40 +202,8 @@ def _linear(op: Op, groups: Groups) -> bool:
     at = channel_axis(op.x.type)
     groups.alike(op.x, op.result, without=at)
     groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 1))
-    _outputs(op, at, groups)
+    outputs(op, at, groups)
     return True
-
-
-def _outputs(op: Linear | Conv1d | Conv2d, at: int, groups: Groups) -> None:
-    """The channels of a layer's result, the rows of its weight, its bias."""
-    rows = groups.nodes(op.weight, 0)
-    groups.join(groups.nodes(op.result, at), rows)
-    if op.bias is not None:
-        groups.join(groups.nodes(op.bias, 0), rows)
-
-
-def depthwise(op: Conv1d | Conv2d) -> bool:
-    """Whether a convolution has a kernel for each channel."""
-    channels = op.x.type.extents[channel_axis(op.x.type)]
-    return op.groups > 1 and channels == op.weight.type.extents[0] == Extent.of(op.groups)
-
-
-def _convolution(op: Op, groups: Groups) -> bool:
-    """Of one group, or of a group for each channel. What lies along its features stays."""
-    assert isinstance(op, (Conv1d, Conv2d))
-    at, apart = channel_axis(op.x.type), depthwise(op)
-    if op.groups > 1 and not apart:
-        return False
-    groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 0 if apart else 1))
-    _outputs(op, at, groups)
-    for value in (op.x, op.result):
-        _features_stay(value, op, groups)
-    return True
-
-
-def _features_stay(value: Value, op: Op, groups: Groups) -> None:
-    if (features := value.type.find(Role.FEATURE)) is not None:
-        groups.keep(op, value, features)
 
 
 def _split_channels(op: Op, groups: Groups) -> bool:
@@ -233,7 +222,7 @@ def _by_features(op: Op, flat: Value, apart: Value, groups: Groups) -> bool:
     if entries is None or channels is None:
         return False
     groups.join(entries, np.repeat(channels, len(entries) // len(channels)))
-    _features_stay(apart, op, groups)
+    features_stay(apart, op, groups)
     return True
 
 
@@ -247,25 +236,6 @@ def _split(op: Op, groups: Groups) -> bool:
             return False
         groups.join(nodes, whole[begin : begin + len(nodes)])
         begin += len(nodes)
-    return True
-
-
-def _scan(op: Op, groups: Groups) -> bool:
-    """Inner channels along x, delta, A, D and y; states along A, B and C."""
-    assert isinstance(op, SelectiveScan)
-    at = channel_axis(op.x.type)
-    if op.h is not None:
-        return False
-    inner, states = groups.nodes(op.A, 0), groups.nodes(op.A, 1)
-    y, last = op.results
-    for value in (op.x, op.delta, y):
-        groups.join(groups.nodes(value, at), inner)
-    if op.D is not None:
-        groups.join(groups.nodes(op.D, 0), inner)
-    for value in (op.B, op.C):
-        groups.join(groups.nodes(value, channel_axis(value.type)), states)
-    groups.join(groups.nodes(last, channel_axis(last.type)), inner)
-    groups.join(groups.nodes(last, last.type.rank - 1), states)
     return True
 
 
@@ -288,7 +258,7 @@ def _cell(op: Op, groups: Groups) -> bool:
 
 
 def _norm(op: Op, groups: Groups) -> bool:
-    """Over fewer channels it counts those alone (mctc.rewrite.masked_norms)."""
+    """Over fewer channels it counts those alone (mctc.rewrite.masked_program)."""
     assert isinstance(op, ChannelNorm)
     channels = groups.nodes(op.x, channel_axis(op.x.type))
     groups.alike(op.x, op.result)
@@ -302,6 +272,59 @@ def _embedding(op: Op, groups: Groups) -> bool:
     """The columns of a table, and the channels."""
     assert isinstance(op, (Embedding, PositionalEmbedding))
     groups.join(groups.nodes(op.table, 1), groups.nodes(op.result, channel_axis(op.result.type)))
+    return True
+
+
+def _sum(op: Op, groups: Groups) -> bool:
+    """Over entries that are zeros where they go, it is the sum of the others."""
+    assert isinstance(op, ReduceSum)
+    if not zeroed(op.x, op.position):
+        return False
+    groups.alike(op.x, op.result, without=op.position)
+    return True
+
+
+def _reshape(op: Op, groups: Groups) -> bool:
+    """Frames side by side in the channels, or one behind the other: a channel goes in each of them."""
+    assert isinstance(op, Reshape)
+    if not regroups_frames(op):
+        return False
+    at = op.x.type.rank - 1
+    groups.alike(op.x, op.result, without=at)
+    fewer, more = sorted((groups.known(op.x, at), groups.known(op.result, at)), key=len)
+    groups.join(more, np.tile(fewer, len(more) // len(fewer)))
+    return True
+
+
+def regroups_frames(op: Reshape) -> bool:
+    """Whether what changes is how many frames and channels the last two axes have, and nothing else."""
+    x, y = op.x.type, op.result.type
+    channels = [type_.extents[-1] for type_ in (x, y)]
+    fewer, more = sorted(each.value for each in channels) if all(each.is_static for each in channels) else (1, 0)
+    return (
+        x.rank == y.rank >= 2 and x.roles == y.roles and x.roles[-1] is Role.CHANNEL and x.sequence == x.rank - 2
+        and x.axes[:-2] == y.axes[:-2] and more % fewer == 0 and more > 0
+    )  # fmt: skip
+
+
+def _slice(op: Op, groups: Groups) -> bool:
+    assert isinstance(op, Slice)
+    whole, part = groups.nodes(op.x, op.position), groups.nodes(op.result, op.position)
+    if whole is None or op.stride != 1:
+        return _along(op, groups)
+    groups.alike(op.x, op.result, without=op.position)
+    groups.join(part, whole[op.begin : op.end])
+    return True
+
+
+def _pad(op: Op, groups: Groups) -> bool:
+    """What is added goes with what it meets."""
+    assert isinstance(op, Pad)
+    within, padded = groups.nodes(op.x, op.position), groups.nodes(op.result, op.position)
+    if within is None or padded is None:
+        return _along(op, groups)
+    groups.alike(op.x, op.result, without=op.position)
+    groups.join(within, padded[op.before : op.before + len(within)])
     return True
 
 
@@ -330,30 +353,10 @@ def _concat(op: Op, groups: Groups) -> bool:
 
 RULES: Mapping[type[Op], Callable[[Op, Groups], bool]] = {
     Unary: _unary, Scale: _unary, Clip: _unary, Cast: _unary, Dropout: _unary, LayerDrop: _unary, Binary: _binary,
-    Constant: _constant, Linear: _linear, Conv1d: _convolution, Conv2d: _convolution, Split: _split,
-    SplitChannels: _split_channels, MergeChannels: _merge_channels, SelectiveScan: _scan, Lstm: _cell, Gru: _cell,
-    ChannelNorm: _norm, Embedding: _embedding, PositionalEmbedding: _embedding, Concat: _concat,
-    AxisOp: _along, Attention: attention, RelativeAttention: attention,
+    Constant: _constant, Linear: _linear, Conv1d: convolution, Conv2d: convolution, Split: _split, Slice: _slice,
+    Pad: _pad, Reshape: _reshape, SplitChannels: _split_channels, MergeChannels: _merge_channels,
+    SelectiveScan: selective_scan, Ssd: ssd, Lstm: _cell, Gru: _cell, ChannelNorm: _norm, Embedding: _embedding,
+    PositionalEmbedding: _embedding, Concat: _concat, ReduceSum: _sum, AxisOp: _along, Attention: attention,
+    RelativeAttention: attention,
 }  # fmt: skip
 """How the ops of each class join axes, the first class that fits. False: this op is one that no rule knows."""
-
-
-def dimensions(program: Program) -> list[Dimension]:
-    """What can be cut, if its groups allow: `state` and `inner` of a scan, `cells` of a recurrent layer, `heads` of
-    attention (of its keys), `channels` of a linear layer, a convolution or a table, each behind the path of its
-    instance."""
-    found = []
-    for _, op in program.ops():
-        path = op.origin.path
-        if isinstance(op, SelectiveScan):
-            found += [Dimension(f"{path}.state", op, op.A, 1), Dimension(f"{path}.inner", op, op.A, 0)]
-        elif isinstance(op, (Lstm, Gru)):
-            found.append(Dimension(f"{path}.cells", op, op.weight_hh, 1))
-        elif isinstance(op, (Linear, Conv1d, Conv2d)):
-            found.append(Dimension(f"{path}.channels", op, op.weight, 0))
-        elif isinstance(op, Embedding):
-            found.append(Dimension(f"{path}.channels", op, op.table, 1))
-        elif isinstance(op, (Attention, RelativeAttention)):
-            at = channel_axis(op.k.type)
-            found.append(Dimension(f"{path}.heads", op, op.k, at, op.k.type.extents[at].value // op.key_heads))
-    return found

@@ -63,8 +63,9 @@ class Quantizes:
 
 @dataclass(frozen=True)
 class Masks:
-    """The same function as the old one where entries of its parameters that the new one lacks are zeros, and norms take
-    their statistics over channels that are left (mctc.rewrite.masked_norms)."""
+    """The same function as the old one where entries of its parameters that the new one lacks are zeros, norms take
+    their statistics over channels that are left and scans write states that are left (mctc.rewrite.masked_program).
+    What components hand on to one another has lost the channels that go."""
 
     def __str__(self) -> str:
         return "masks"

@@ -12,7 +12,8 @@ from mctc.ir.location import Location
 from mctc.ir.op import Array
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program
-from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
+from mctc.rewrite.axis_groups import Groups
+from mctc.rewrite.dimensions import Dimension, dimensions
 
 WIDE, MULTIPLE = 64, 16  # of so many entries or more, a multiple is kept: the engine takes channels by 16
 
@@ -39,7 +40,15 @@ def removed(program: Program, groups: Groups) -> Array:
         for dimension in found:
             gone |= set(_cut(dimension, float(share), groups, place))
             _once(dimension, pattern, groups, cut_by, place)
-    return np.array(sorted(gone), np.int64)
+    left_out = np.array(sorted(gone), np.int64)
+    if (empty := groups.emptied(left_out)) is not None:
+        hint = "smaller shares leave some of it"
+        raise PruneError(f"nothing would be left of {empty}", _first_place(program), hint=hint)
+    return left_out
+
+
+def _first_place(program: Program) -> Location | None:
+    return next(iter(program.prune.places.values()), None)
 
 
 def _once(dimension: Dimension, rule: str, groups: Groups, cut_by: dict[int, str], place: Location | None) -> None:
@@ -68,11 +77,12 @@ def kept(size: int, share: float) -> int:
 def _cut(dimension: Dimension, share: float, groups: Groups, place: Location | None) -> Sequence[int]:
     """The groups of the last entries. Raises PruneError for one that must stay, or that an entry before them is of."""
     entries = dimension.groups(groups)
-    stay = kept(dimension.size, share)
+    stay = kept(len(entries), share)
     last = np.unique(entries[stay:])
     for group in last:
-        if (why := groups.stays.get(int(group))) is not None:
-            raise PruneError(f"{dimension.name} can't be cut: its entries are those of {why}", place)
+        if (held := groups.stays.get(int(group))) is not None:
+            told = f"{dimension.name} can't be cut: its entries are those of {held.why}"
+            raise PruneError(told, place, hint=held.hint)
     if np.isin(last, entries[:stay]).any():
         raise PruneError(f"{dimension.name} can't be cut: some of its entries go together with others of it", place)
     return [int(group) for group in last]

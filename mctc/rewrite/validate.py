@@ -27,7 +27,8 @@ from mctc.numerics.sizes import symbol_sizes
 from mctc.quantize import farthest
 from mctc.records import dataclass
 from mctc.rewrite.base import Masks, Pass, Quantizes, Rounds, Stores, Within
-from mctc.rewrite.masked_norms import masked_norms
+from mctc.rewrite.kept_ports import Kept, KeptPorts, narrowed, without
+from mctc.rewrite.masked_program import masked_program
 from mctc.rewrite.masks import mask
 from mctc.rewrite.pattern import Pattern
 from mctc.rewrite.rewriter import rewrite
@@ -77,7 +78,9 @@ class Validation:
         ValidationError when the promise is broken."""
         worst = _stored(promise, before, after) if isinstance(promise.promise, Stores) else 0.0
         after = _unquantized(after, promise.name) if isinstance(promise.promise, Quantizes) else after
-        before = masked_norms(before) if isinstance(promise.promise, Masks) else before
+        ports = KeptPorts()
+        if isinstance(promise.promise, Masks) and before.prune.settings:
+            ports, before = KeptPorts.of(before), masked_program(before)
         known, self._left = self._left, {}
         for name, function in before.functions.items():
             if name not in after.functions:
@@ -85,7 +88,7 @@ class Validation:
             if isinstance(promise.promise, Rounds):
                 worst = max(worst, _rounded(promise, function, after.functions[name]))
             elif not _untouched(before, function, after, after.functions[name]):
-                worst = max(worst, self._compare(promise, before, after, function, known.get(name)))
+                worst = max(worst, self._compare(promise, before, after, function, known.get(name), ports))
             elif name in known and known[name].function is function:
                 self._left[name] = replace(known[name], function=after.functions[name])
         still = {id(parameter) for parameter in after.parameters.values()}
@@ -93,19 +96,24 @@ class Validation:
         return worst
 
     def _compare(
-        self, promise: Pass, before: Program, after: Program, function: Function, left: _Left | None
+        self, promise: Pass, before: Program, after: Program, function: Function, left: _Left | None, ports: KeptPorts
     ) -> float:  # fmt: skip
         new, sizes = after.functions[function.name], symbol_sizes(function)
         old_types = {value.name: value.type.substitute(sizes) for value in function.inputs}
         new_types = {result: value.type.substitute(sizes) for result, value in new.results}
+        less = {name: ports.inputs.get((function.name, name), {}) for name in old_types}
+        fewer = {result: ports.results.get((function.name, result), {}) for result in new_types}
         stored = after.parameters if isinstance(promise.promise, Stores) else {}
         gone = after.parameters if isinstance(promise.promise, Masks) else {}
         fed = [draw(function, sizes, item, self.seed + number) for number, item in enumerate(ITEMS)]
         fed_new = [
-            {v.name: adapt(each[v.name], old_types[v.name], v.type.substitute(sizes)) for v in new.inputs}
+            {
+                v.name: adapt(without(each[v.name], less[v.name]), old_types[v.name], v.type.substitute(sizes))
+                for v in new.inputs
+            }
             for each in fed
         ]  # fmt: skip
-        old_run = partial(self._run, before, function, stored, gone)
+        old_run = partial(self._run, before, function, stored, gone, fewer)
         new_run = partial(self._run, after, new, stored)
         known = left is not None and not stored and not gone and left.gives(function, fed)
         wanted = left.results if left is not None and known else [*map(old_run(), fed)]
@@ -115,7 +123,8 @@ class Validation:
             actual = run(new_inputs)
             made.append(actual)
             for result, value in function.results:
-                back = adapt(actual[result], new_types[result], value.type.substitute(sizes))
+                type_ = narrowed(value.type.substitute(sizes), fewer[result])
+                back = adapt(actual[result], new_types[result], type_)
                 scale = scales.setdefault(result, Scale.of(expected[result]))
                 found = difference(expected[result], back, scale, each=True)
                 if within(found, limit):
@@ -132,7 +141,7 @@ class Validation:
 
     def _run(
         self, program: Program, function: Function, stored: Mapping[str, Parameter],
-        gone: Mapping[str, Parameter] = MappingProxyType({}),
+        gone: Mapping[str, Parameter] = MappingProxyType({}), fewer: Mapping[str, Kept] = MappingProxyType({}),
     ) -> _Run:  # fmt: skip
         small = is_small(program)
         if self._weights is None or self._weights.sources != program.sources:
@@ -148,7 +157,7 @@ class Validation:
                 self._values[key] = parameter, value(parameter, as_stored)
             return self._values[key][1]
 
-        return _Run(program, function, held if small else value, stored, gone)
+        return _Run(program, function, held if small else value, stored, gone, fewer)
 
 
 def validate(promise: Pass, before: Program, after: Program, seed: int = 0) -> float:
@@ -244,7 +253,7 @@ class _Run:
 
     Parameters are exact: a pass may change what is quantised, but not the function that is approximated. But those in
     `stored` are as packages store them: on both sides of a pass that stores them so. Of those in `gone`, which have
-    lost entries, these are zeros.
+    lost entries, these are zeros; results are given without the entries that `fewer` has not.
     """
 
     def __init__(
@@ -254,8 +263,10 @@ class _Run:
         value: Callable[[Parameter, bool], Array],
         stored: Mapping[str, Parameter],
         gone: Mapping[str, Parameter] = MappingProxyType({}),
+        fewer: Mapping[str, Kept] = MappingProxyType({}),
     ) -> None:
         self.program, self.function, self.value, self.stored, self.gone = program, function, value, stored, gone
+        self.fewer = fewer
         self.state: dict[str, Array] | None = None
 
     def __call__(
@@ -264,7 +275,7 @@ class _Run:
         results, self.state = evaluate(
             self.function, inputs, self.parameter, self.state, observe=observe, rounding=rounding
         )
-        return results
+        return {name: without(each, self.fewer.get(name, {})) for name, each in results.items()}
 
     def parameter(self, name: str) -> Array:
         found, own = self.stored.get(name), self.program.parameters[name]

@@ -19,6 +19,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Derived, Program, Source
 from mctc.memory import give_back
 from mctc.objectives.auxiliary import training_only
+from mctc.objectives.narrowed_heads import columns_left
 from mctc.targets.torch.engine import import_model
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.hidden import Hidden
@@ -157,12 +158,21 @@ def _bound(whole: Program, weights: Weights, name: str, shape: tuple[int, ...]) 
 
     if name in training_only(whole.train.settings):
         found = weights.in_training(name)
-        array = np.zeros(shape, np.float32) if found is None else found
+        array = np.zeros(shape, np.float32) if found is None else _narrowed(found, whole, name)
     else:
         own = name in whole.parameters and whole.parameters[name].type.shape == shape
         source = Source(name, whole.sources[name][0])
         array = weights.value(whole.parameters[name]) if own else weights.source(source)
     return torch.from_numpy(np.array(array, np.float32))
+
+
+def _narrowed(array: Array, whole: Program, name: str) -> Array:
+    """A tensor of a head of training: that of the spec before it was pruned has columns more."""
+    head, _, tensor = name.rpartition(".")
+    told = columns_left(whole.train, head) if tensor == "weight" else None
+    if told is None or array.ndim < 2 or array.shape[1] != told[1]:
+        return array
+    return np.take(array, told[0], 1)
 
 
 def _place(whole: Program, weights: Weights, name: str) -> tuple[Path, int] | None:

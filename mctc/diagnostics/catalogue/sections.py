@@ -162,10 +162,12 @@ ENTRIES = (
     Entry(
         "MCT0158",
         "a dimension that there is not, that can't be cut, or that two rules cut",
-        "`prune` holds shares of what goes of a dimension: `state` and `inner` of a scan, `cells` of an LSTM or GRU,"
-        " `heads` of attention, `channels` of a linear layer, an embedding or a convolution. What an input or a result"
-        " has must stay, and what an op takes apart or mixes. Layers that are added to one another have their channels"
-        " in common: one rule cuts them.",
+        "`prune` holds shares of what goes of a dimension: `state` and `inner` of a scan, `heads` of one with a decay a"
+        " head, `cells` of an LSTM or GRU, `heads` of attention, `channels` of a linear layer, an embedding or a"
+        " convolution, `groups` of what has several. What is fed to a model or read of it from outside must stay: a"
+        " result goes with the input that takes it where the objective of the `train` section says which that is."
+        " What an op takes apart or mixes stays, too. Layers that are added to one another have their channels in"
+        " common: one rule cuts them.",
         plain_model(
             "component c(x: f32[T, 64]) -> f32[T, 64] { return linear(x, 64) as p }",
             "stream { chunk = 320 ms }",
