@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,9 @@ class Item:
     extreme: bool = False
 
 
-def _noise(rng: np.random.Generator, type_: TensorType) -> Array:
+def _noise(rng: np.random.Generator, type_: TensorType, dtype: type[np.floating[Any]] = np.float32) -> Array:
     """Normal, as fp16 holds them."""
-    drawn = np.empty(type_.shape, np.float32)  # in parts: the numbers are those of one draw of all
+    drawn = np.empty(type_.shape, dtype)  # in parts: the numbers are those of one draw of all
     flat = drawn.reshape(-1)
     own = flat if flat.size < MANY else flat[:AGAIN]
     for begin in range(0, own.size, PART):
@@ -156,10 +157,10 @@ def draw(function: Function, sizes: Mapping[str, int], item: Item = NOISE, seed:
     }
 
 
-def draw_types(types: Iterable[tuple[str, TensorType]], item: Item = NOISE, seed: int = 1) -> dict[str, Array]:
-    """The same for bare types, such as those of states: any numbers."""
+def noise_in_half(types: Iterable[tuple[str, TensorType]], seed: int = 1) -> dict[str, Array]:
+    """Noise for bare types, such as those of states, in float16."""
     rng = np.random.default_rng(seed)
-    return {name: item.numbers(rng, type_) for name, type_ in types}
+    return {name: _noise(rng, type_, np.float16) for name, type_ in types}
 
 
 def _drawn(rng: np.random.Generator, type_: TensorType, domain: Domain, item: Item) -> Array:

@@ -12,7 +12,9 @@ from mctc.ir.program import Function, Program
 from mctc.weights import Weights
 
 KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
-LAST = 1 << 26  # numbers of a large model that are held in float32: 256 MB, a table of words and a layer or two
+LAST = (
+    1 << 24
+)  # numbers of a large model that are held in float32: 64 MB; more would cost as much to hold as to make again
 
 
 def is_small(program: Program) -> bool:

@@ -22,7 +22,7 @@ from mctc.ir.islands import held_wide
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.rounding import Rounding
-from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
+from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, noise_in_half
 from mctc.numerics.difference import Difference, Scale, difference, within
 from mctc.numerics.limits import Limit, limit_of
 from mctc.numerics.parameters import Deployed
@@ -221,7 +221,7 @@ class _Function:
         caches can be large."""
         sizes = symbol_sizes(self.function)
         types = [(state.name, state.value.type) for state in self.function.states]
-        states: Arrays = {name: to_half(array) for name, array in draw_types(types).items()}
+        states: Arrays = noise_in_half(types)
         updates: Arrays = {}
         for number, item in enumerate(ITEMS if types else STATELESS):
             if item is SILENCE:

@@ -8,7 +8,7 @@ import pytest
 from mctc.ir.domain import Interval
 from mctc.ir.op import Array
 from mctc.ir.text import parse_program
-from mctc.numerics.battery import BATTERY, BROKEN, CONSTANT, NOISE, SILENCE, Item, draw
+from mctc.numerics.battery import BATTERY, BROKEN, CONSTANT, NOISE, SILENCE, Item, draw, noise_in_half
 
 PROGRAM = """function @f(%x: f32[batch B, time T, channel 8], %m: f32[time T], %id: i32[batch B, label U] < 50) {
     %a = attention(%x, %x, %x, %m, heads = 2)
@@ -39,6 +39,16 @@ def test_every_item_draws_finite_numbers_that_fp16_holds_ids_below_their_bound_a
 def test_the_same_seed_draws_the_same() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(drawn(NOISE).values(), drawn(NOISE).values()))
     assert not np.array_equal(drawn(NOISE)["x"], drawn(NOISE, seed=1)["x"])
+
+
+@pytest.mark.parametrize("many", [1 << 18, 10])
+def test_noise_in_half_is_that_of_inputs(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    monkeypatch.setattr("mctc.numerics.battery.MANY", many)
+    monkeypatch.setattr("mctc.numerics.battery.AGAIN", 7)
+    (x, *_) = parse_program(PROGRAM).functions["f"].inputs
+    found = noise_in_half([("x", x.type.substitute(SIZES))], seed=3)["x"]
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, drawn(NOISE, seed=3)["x"])
 
 
 def test_silence_is_exactly_zero_and_lies_between_sounds_too() -> None:

@@ -55,6 +55,20 @@ def test_packing_and_unpacking_are_inverse(bits: int, values: list[int], signed:
     assert unpack(data, bits, len(wanted), signed=signed).tolist() == wanted
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 40_001, 40_002])
+def test_of_two_integers_in_a_byte_the_first_is_in_its_lower_half(
+    monkeypatch: pytest.MonkeyPatch, count: int, dtype: type
+) -> None:
+    monkeypatch.setattr("mctc.package.bits.BLOCK", 1 << 12)
+    signed = dtype is not np.uint8
+    values = np.random.default_rng(0).integers(-8 * signed, 16 - 8 * signed, count).astype(dtype)
+    data = pack(values[::-1], 4)
+    low, high = ((np.append(values[::-1], dtype(0))[first::2] & 15).astype(np.uint8) for first in (0, 1))
+    assert list(data) == (low[: len(data)] | high[: len(data)] << 4).tolist()
+    np.testing.assert_array_equal(unpack(data, 4, count, signed=signed), values[::-1])
+
+
 WRONG = [
     (TensorType("fp32", (3, 7)), "holds fp16, the program says fp32"),
     (TensorType("fp16", (3, 8)), "holds 42 bytes"),
