@@ -171,8 +171,9 @@ def summary(result: BuildResult) -> list[str]:
         why = ", which the rounding of its numbers explains" if explained else ""
         how = " op by op" if any(entry.get("op_by_op") for entry in manifest["verification"]) else ""
         lines.append(f"  read back, type-checked and evaluated{how}: within {worst:.1e} of the program{why}")
-        undefined = [entry["undefined"] for entry in manifest["verification"] if "undefined" in entry]
-        lines += [f"  warning: {told}" for told in dict.fromkeys(undefined)]
+        warnings = [entry[key] for key in ("undefined", "beyond") for entry in manifest["verification"] if key in entry]
+        for told in dict.fromkeys(warnings):
+            lines += wrap(f"warning: {told}", 80, initial_indent="  ", subsequent_indent=" " * 4)
     for part in manifest["weights"].get("left_out", []):
         lines.append(f"  names in {manifest['weights']['file']} have `{part}`, which was left out")
     if unused := manifest["weights"].get("unused"):

@@ -117,7 +117,7 @@ def _refusal(refused: Refused) -> dict[str, Any]:
     }  # fmt: skip
 
 
-SAID_WHERE_SO = ("undefined", "explained", "op_by_op")
+SAID_WHERE_SO = ("undefined", "explained", "beyond", "op_by_op")
 
 
 def _measured(record: Ran | Agreement) -> dict[str, Any]:

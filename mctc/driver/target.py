@@ -67,6 +67,7 @@ class Agreement:
 
     undefined: which op of the program is the first that is not finite, and on what, where one is.
     explained: the limit was passed, by no more than rounding to the artifact's precision explains.
+    beyond: which op gives numbers beyond the range of what a device computes in, where the result depends on them.
     op_by_op: each op was compared alone (mctc.proof.op_by_op); then the error is that of the worst.
     """
 
@@ -75,6 +76,7 @@ class Agreement:
     error: float
     undefined: str | None = None
     explained: bool = False
+    beyond: str | None = None
     op_by_op: bool = False
 
 

@@ -109,13 +109,13 @@ class Skeleton(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Opens the artifacts again, executes and compares them. Raises `raises` where one disagrees."""
-        from mctc.numerics.limits import limit_of
+        from mctc.numerics.limits import FP16
         from mctc.proof.readback import Readback
 
         precision = self.proven_in or options.resolved(self.forms).precision or ""
         opened = lru_cache(maxsize=1)(lambda artifact: self.read_back(artifact, precision))
-        held_to = None if self.held_to is None else limit_of(self.held_to)
-        read = Readback(folder, opened, precision, self.raises, held_to, self.named)
+        held_to = FP16 if "fp16" in (precision, self.held_to) else None
+        read = Readback(folder, opened, precision, self.raises, held_to, self.mixed_precision, self.named)
         steps = read.steps(compiled.deployed, weights, written.interfaces)
         return steps + read.whole(self.uttered(compiled), weights.of_another_program(), written.whole)
 

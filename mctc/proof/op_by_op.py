@@ -146,8 +146,8 @@ class OpByOp:
         for value, name, taken in self._leaving:
             if values[value].dtype.kind == "f" and not _is_finite(values[value]):
                 raise UnprovenError(f"{name} is not finite")
-            if self.beyond is not None and self.beyond.loses(value, values[value]):
-                raise UnprovenError(f"{name} is not finite in fp16")
+            if self.beyond is not None and self.beyond.alters(value, values[value]):
+                raise UnprovenError(f"{name} is another in fp16")
             self._holds(taken, values, [values[value]])
 
     def _left(self, value: Value, name: str) -> _Taken:

@@ -28,7 +28,7 @@ from mctc.numerics.limits import Limit, limit_of
 from mctc.numerics.parameters import Deployed
 from mctc.numerics.sizes import symbol_sizes
 from mctc.numerics.undefined import first_undefined, told
-from mctc.proof.beyond import Beyond, is_beyond
+from mctc.proof.beyond import Beyond, Cut, Infinite, is_altered, is_beyond, is_lost
 from mctc.proof.op_by_op import OpByOp, Parts, UnprovenError
 from mctc.records import dataclass
 from mctc.runtime.built import function_of, whole_of
@@ -50,13 +50,16 @@ or beyond its range is judged in double precision."""
 
 SCALED = "scale what comes before it, or say what the input may be: `x: f32[B, T, 80] in [0, 8]`"
 
+NARROWED = "this target has no parts in fp32, whatever `quantize` says: --precision fp32, or scale what comes before it"
+
 
 @dataclass(frozen=True)
 class Readback:
     """What is read back: artifacts in `folder`, opened by `engine`, which compute in `precision`.
 
     raises: the target's own error, in which a disagreement ends. deployed: what the artifacts compute in on a device,
-    where that is coarser than what executes them here: numbers that it can't hold end in the same error. named: what
+    where that has a range: numbers that it can't hold end in the same error. mixed: but for parts that a spec keeps in
+    fp32. named: what
     values of a function of the program are called in an artifact, where they have names.
     """
 
@@ -65,6 +68,7 @@ class Readback:
     precision: str
     raises: type[MctcError] = BuildError
     deployed: Limit | None = None
+    mixed: bool = True
     named: Callable[[Path, str], Mapping[Value, str] | None] = lambda artifact, function: None
 
     def steps(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
@@ -122,15 +126,17 @@ class _Function:
     def __post_init__(self) -> None:
         self.value = self.values.within(self.function)
         self.program, self.weights = self.values.program, self.values.weights
-        self._wide = held_wide(self.program, self.function)
+        self._wide = held_wide(self.program, self.function) if self.asked.mixed else frozenset()
         self._beyond = Beyond(self._wide)
 
     def compared(self) -> list[Agreement]:
         """Every result and new state, the worst of all calls. Raises what the read-back raises."""
         worst: dict[str, Agreement] = {}
         scales: dict[str, Scale] = {}
+        altered: dict[str, str] = {}
         for given, expected in self._calls():
             self._held(given, expected)
+            altered = dict(self._altered(given, expected)) | altered
             actual = _by_key(*self.call(given.inputs, given.states))
             limit, differences = limit_of(self.asked.precision), self._differences(expected, actual, scales)
             if not all(within(found, limit) and not found.undefined for found in differences.values()):
@@ -145,7 +151,8 @@ class _Function:
                     raise self.asked.raises(f"{key} of {self.function.name} is nowhere finite on noise: {undefined}")
                 before = worst.get(key, Agreement(self.function.name, key, 0.0))
                 error, explained = max(found.error, before.error), before.explained or explained
-                worst[key] = Agreement(self.function.name, key, error, before.undefined or undefined, explained)
+                undefined = before.undefined or undefined
+                worst[key] = Agreement(self.function.name, key, error, undefined, explained, altered.get(key))
         return list(worst.values())
 
     def op_by_op(self, parts: Parts) -> list[Agreement] | None:
@@ -172,18 +179,31 @@ class _Function:
             return
         rounded = self._by_reference(given, limit.roundings[0], wide=self._wide)
         for key, array in expected.items():
-            if difference(array, rounded[key]).lost and self._occurs(key, given, limit.roundings[0]):
+            if is_lost(array, rounded[key]) and self._occurs(key, given, limit.roundings[0], is_lost):
                 op = first_undefined(
                     self.function, given.inputs, self.value, given.states, limit.roundings[0], self._wide
                 )
                 where = "" if op is None else f": {told(op)} is the first that has no number there"
+                narrowed = not self.asked.mixed and op in held_wide(self.program, self.function)
                 raise self.asked.raises(
                     f"{key} of {self.function.name}, on {given.item.name}, is not finite in fp16{where}",
-                    hint=SCALED,
+                    hint=NARROWED if narrowed else SCALED,
                 )
 
-    def _occurs(self, key: str, given: _Given, rounding: Rounding) -> bool:
-        """Whether what is lost on states of noise is lost in an utterance's first call, too.
+    def _altered(self, given: _Given, expected: Arrays) -> Iterator[tuple[str, str]]:
+        """Results that numbers beyond the range of what a device computes in make others, with the first op of such."""
+        if self.asked.deployed is None or not self._goes_beyond:
+            return
+        cut = self._by_reference(given, Cut(None), wide=self._wide)
+        for key, array in expected.items():
+            if is_altered(array, cut[key]) and self._occurs(key, given, Cut(None), is_altered):
+                op = first_undefined(self.function, given.inputs, self.value, given.states, Infinite(None), self._wide)
+                what = "a number" if op is None else f"what {told(op)} gives"
+                where = f"on {given.item.name}, and {key} of {self.function.name} depends on it"
+                yield key, f"fp16 can't hold {what} {where}"
+
+    def _occurs(self, key: str, given: _Given, rounding: Rounding, differs: Callable[[Array, Array], bool]) -> bool:
+        """Whether what differs on states of noise differs in an utterance's first call, too.
 
         No utterance need ever have states of noise: a count of frames, which a mean is divided by, is near 0 in none.
         """
@@ -191,7 +211,7 @@ class _Function:
             return True
         first = _Given(given.item, given.inputs, {name: np.zeros_like(each) for name, each in given.states.items()})
         exact, rounded = (self._by_reference(first, each, wide=self._wide)[key] for each in (None, rounding))
-        return difference(exact, rounded).lost > 0
+        return differs(exact, rounded)
 
     def _judge(self, key: str, given: _Given, found: Difference) -> None:
         limit = limit_of(self.asked.precision)

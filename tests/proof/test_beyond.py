@@ -1,4 +1,5 @@
-"""Numbers beyond fp16's range are followed as far as they change anything: lost is what the rounded program loses."""
+"""Numbers beyond fp16's range are followed as far as they change anything: lost is what the rounded program loses, and
+altered what depends on how far beyond they are."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from mctc.ir.program import Op, Program, Value
 from mctc.ir.text import parse_program
 from mctc.numerics.difference import difference
 from mctc.numerics.limits import limit_of
-from mctc.proof.beyond import Beyond, is_beyond
+from mctc.proof.beyond import Beyond, Infinite, is_beyond
 
 X = np.linspace(-2, 2, 24, dtype=np.float32).reshape(1, 4, 6)
 MASKED = "%t = reduce_max(%x, axis = channel) %d = sub(%x, %t) %m = scale(%d, factor = 5e5)"
@@ -25,13 +26,21 @@ BODIES = {
     ),
     "what a limit cuts": ("%m = scale(%x, factor = 100000) %y = clip(%m, low = -3, high = 3)", False),
     "no term of a sum": ("%m = scale(%x, factor = 100000) %y = sub(%m, %m)", True),
-    "a quotient of it": ("%m = scale(%x, factor = 100000) %a = scale(%m, offset = 300000) %y = reciprocal(%a)", False),
+    "a quotient of it": (
+        "%m = scale(%x, factor = 1e5, offset = 3e5) %r = reciprocal(%m) %y = scale(%r, offset = 1)",
+        False,
+    ),
     "a logarithm of the quotient": (
         "%m = scale(%x, factor = 100000) %a = scale(%m, offset = 300000) %r = reciprocal(%a) %y = log(%r)",
         True,
     ),
     "moved first": ("%m = scale(%x, factor = 100000) %t = reverse(%m, axis = 2) %y = tanh(%t)", False),
     "nothing beyond": ("%m = scale(%x, factor = 30000) %y = sub(%m, %x)", False),
+}
+FINITE = {
+    "tanh of it, scaled down": ("%m = scale(%x, factor = 1e7) %s = scale(%m, factor = 1e-5) %y = tanh(%s)", True),
+    "a step": ("%m = scale(%x, factor = 1e7) %y = sigmoid(%m)", False),
+    "a quotient alone": ("%m = scale(%x, factor = 1e5, offset = 5e5) %y = reciprocal(%m)", True),
 }
 
 
@@ -53,10 +62,10 @@ def program(body: str, result: str = "y") -> Program:
     return parse_program(text)
 
 
-def lost(parsed: Program, same: Mapping[Op, Op]) -> bool:
+def altered(parsed: Program, same: Mapping[Op, Op]) -> bool:
     function, watch = parsed.functions["f"], Follows(same)
     results, _ = evaluate(function, {"x": X}, lambda _: np.zeros(0), None, np.float32, watch=watch)
-    return watch.beyond.loses(dict(function.results)["y"], results["y"])
+    return watch.beyond.alters(dict(function.results)["y"], results["y"])
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -68,14 +77,25 @@ def test_lost_is_what_the_rounded_program_loses(name: str) -> None:
         for rounding in (None, limit_of("fp16").roundings[0])
     )
     assert (difference(exact, rounded).lost > 0) is expected
-    assert lost(parsed, {}) is expected
+    assert altered(parsed, {}) is expected
 
 
-@pytest.mark.parametrize(("end", "expected"), [("tanh(%q)", False), ("log(%q)", True)])
+@pytest.mark.parametrize("name", FINITE)
+def test_altered_is_what_depends_on_how_far_beyond_a_number_is(name: str) -> None:
+    body, expected = FINITE[name]
+    parsed = program(body)
+    rounded, _ = evaluate(
+        parsed.functions["f"], {"x": X}, lambda _: np.zeros(0), None, np.float32, rounding=Infinite(None)
+    )
+    assert np.isfinite(rounded["y"]).all()
+    assert altered(parsed, {}) is expected
+
+
+@pytest.mark.parametrize(("end", "expected"), [("scale(%q, offset = 1)", False), ("log(%q)", True)])
 def test_what_stands_for_an_op_that_is_not_computed_is_what_became_of_the_other(end: str, expected: bool) -> None:
     parsed = program(f"%a = scale(%x, factor = 1e5, offset = 3e5) %r = reciprocal(%a) %q = reciprocal(%x) %y = {end}")
     _, first, second, _ = parsed.functions["f"].ops
-    assert lost(parsed, {second: first}) is expected
+    assert altered(parsed, {second: first}) is expected
 
 
 def test_another_evaluation_begins_anew() -> None:
@@ -85,7 +105,7 @@ def test_another_evaluation_begins_anew() -> None:
         watch.beyond.begin()
         inputs = {"x": X * np.float32(factor)}
         results, _ = evaluate(function, inputs, lambda _: np.zeros(0), None, np.float32, watch=watch)
-        assert watch.beyond.loses(dict(function.results)["y"], results["y"]) is expected
+        assert watch.beyond.alters(dict(function.results)["y"], results["y"]) is expected
 
 
 @pytest.mark.parametrize("value", [65503.9, 65504.1, -70000.0, 3e38, np.inf, -np.inf])

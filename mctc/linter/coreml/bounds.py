@@ -46,6 +46,11 @@ def bounds(op: Op, operand: str, depth: int = DEPTH) -> Interval | None:
     return whole
 
 
+def result_bounds(op: Op) -> Interval | None:
+    """Where all values of an op's result lie, as long as it computes without a limit to its numbers."""
+    return FIXED[op.type] if op.type in FIXED else _RESULTS.get(op.type, _anything)(op, DEPTH - 1)
+
+
 def magnitude(found: Interval | None) -> float | None:
     """The largest absolute value in an interval."""
     return None if found is None else max(abs(found[0]), abs(found[1]))

@@ -14,6 +14,7 @@ from mctc.linter.coreml.rules.converted_wrong import CONVERTED_WRONG
 from mctc.linter.coreml.rules.engine_numbers import ENGINE_NUMBERS
 from mctc.linter.coreml.rules.lost_constants import LOST_CONSTANTS
 from mctc.linter.coreml.rules.numeric_ops import NUMERIC_OPS
+from mctc.linter.coreml.rules.out_of_range import OUT_OF_RANGE
 from mctc.linter.coreml.rules.overflowing_forms import OVERFLOWING_FORMS, is_log_of_softmax
 from mctc.linter.coreml.sources import GUIDE
 from mctc.linter.coreml.target import Target
@@ -291,6 +292,7 @@ RULES = RuleFamily(
         *OVERFLOWING_FORMS,
         *CONVERTED_WRONG,
         *ENGINE_NUMBERS,
+        OUT_OF_RANGE,
     ),
     not_decidable=(
         ("ANE-NM-006", "whether an input or an op gives a NaN (which turns into a large number) depends on the values"),
