@@ -8,6 +8,7 @@ memory is left there. The file is gone with the process, however that ends.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
@@ -28,17 +29,28 @@ BLOCK = 1 << 18  # bytes that are copied at a time
 
 
 @dataclass(frozen=True)
+class Lies:
+    """Where numbers lie in a file of somebody else: `size` bytes from `offset`, which are the numbers as they are in
+    memory, or `unpack` makes those of them."""
+
+    path: Path
+    offset: int
+    size: int
+    unpack: Callable[[bytes], Array] | None = None
+
+
+@dataclass(frozen=True)
 class _Place:
     """Where the numbers of a tensor lie. rest: what belongs to them of a compressed one, its codes empty.
 
-    path: of the file of somebody else that they lie in; fingerprint: of the numbers that were put there.
+    lies: in a file of somebody else; fingerprint: of the numbers that were put there.
     """
 
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     rest: Quantized | None
-    path: Path | None = None
+    lies: Lies | None = None
     fingerprint: bytes | None = None
 
 
@@ -56,19 +68,17 @@ class Spool:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def put(self, name: str, stored: Array | Quantized, lies: tuple[Path, int] | None = None) -> None:
+    def put(self, name: str, stored: Array | Quantized, lies: Lies | None = None) -> None:
         """Keeps a tensor; does without where the disk is full, and `name` is not in it then.
 
-        lies: a file in which the same numbers lie already, and the byte that they begin with. They are left there, as
-        long as that is what is found.
+        lies: where the same numbers lie already. They are left there, as long as that is what is found.
         """
         numbers, rest = _parts(stored)
         if numbers.nbytes <= SMALL:
             self._places[name] = stored
             return
         if lies is not None:
-            path, offset = lies
-            self._places[name] = _Place(offset, numbers.shape, numbers.dtype, rest, path, fingerprint(numbers))
+            self._places[name] = _Place(0, numbers.shape, numbers.dtype, rest, lies, fingerprint(numbers))
             return
         if self._write(self._end, numbers):
             self._places[name] = _Place(self._end, numbers.shape, numbers.dtype, rest)
@@ -101,7 +111,7 @@ class Spool:
     def copy(self, name: str, file: BinaryIO, count: int) -> bool:
         """Writes the first numbers of what lies in the own file as it is to another one. Whether it does lie there."""
         place = self._places.get(name)
-        if not isinstance(place, _Place) or place.path is not None or place.rest is not None:
+        if not isinstance(place, _Place) or place.lies is not None or place.rest is not None:
             return False
         self._file.seek(place.offset)
         left, room = count * place.dtype.itemsize, memoryview(bytearray(BLOCK))
@@ -113,10 +123,12 @@ class Spool:
             left -= read
         return True
 
-    def fingerprint(self, name: str) -> bytes | None:
-        """Of the numbers of a tensor that lie in another file, and are not compressed; None of others."""
+    def fingerprints(self, name: str) -> tuple[bytes, ...] | None:
+        """Of each array that a tensor is stored as, where its numbers lie in another file; None of others."""
         place = self._places.get(name)
-        return place.fingerprint if isinstance(place, _Place) and place.rest is None else None
+        if not isinstance(place, _Place) or place.fingerprint is None:
+            return None
+        return place.fingerprint, *(() if place.rest is None else map(fingerprint, place.rest.parts[1:]))
 
     def get(self, name: str, *, maps: bool = False) -> Array | Quantized | None:
         """A tensor; None for one that isn't there, or not any more. Raises OSError where the own file can't be read.
@@ -126,27 +138,30 @@ class Spool:
         place = self._places.get(name)
         if not isinstance(place, _Place):
             return place
-        if maps and place.path is None and place.rest is None:
+        if maps and place.lies is None and place.rest is None:
             return np.memmap(self._file, place.dtype, "r", place.offset, place.shape)
         numbers: Array = np.empty(place.shape, place.dtype)
-        if place.path is None:
+        if place.lies is None:
             if not _read(self._file, place.offset, numbers):
                 raise OSError(f"the spool of stored tensors ends inside of {name}")
-        elif not self._found(place.path, place, numbers):
+        elif not self._found(place.lies, numbers, place.fingerprint):
             del self._places[name]
             return None
         return numbers if place.rest is None else replace(place.rest, codes=numbers)
 
-    def _found(self, path: Path, place: _Place, numbers: Array) -> bool:
-        """Whether another file holds what was put there."""
+    def _found(self, lies: Lies, numbers: Array, known: bytes | None) -> bool:
+        """Whether another file holds what was put there, into `numbers`."""
         try:
-            if path not in self._others:
-                self._others[path] = path.open("rb", buffering=0)
-            if not _read(self._others[path], place.offset, numbers):
+            if lies.path not in self._others:
+                self._others[lies.path] = lies.path.open("rb", buffering=0)
+            data = numbers if lies.unpack is None else np.empty(lies.size, np.uint8)
+            if not _read(self._others[lies.path], lies.offset, data):
                 return False
         except OSError:
             return False
-        return fingerprint(numbers) == place.fingerprint
+        if lies.unpack is not None:
+            numbers[...] = lies.unpack(data.tobytes()).reshape(numbers.shape)
+        return fingerprint(numbers) == known
 
 
 def _parts(stored: Array | Quantized) -> tuple[Array, Quantized | None]:

@@ -30,7 +30,7 @@ from mctc.row_recipes import taken_rows
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
-    from mctc.spool import Spool
+    from mctc.spool import Lies, Spool
 
 LARGEST, LEAST = 65504.0, 2.0**-24  # of fp16, above zero
 COPIES = 4  # of all parameters in fp32: the spool's, and what artifacts of steps, of whole utterances and for apps hold
@@ -176,15 +176,14 @@ class Weights:
         found = None if self._spool is None else self._spool.get(parameter.name)
         return self._kept(parameter, "stored", lambda: self._store(parameter)) if found is None else found
 
-    def keep(self, parameter: Parameter, stored: Array | Quantized, lies: tuple[Path, int] | None = None) -> None:
-        """Keeps what is stored on the disk. lies: a file that has its numbers or codes as they are, and the byte that
-        they begin with."""
+    def keep(self, parameter: Parameter, stored: Array | Quantized, lies: Lies | None = None) -> None:
+        """Keeps what is stored on the disk. lies: where a file has its numbers or codes."""
         if self._spool is not None and parameter.name not in self._spool:
             self._spool.put(parameter.name, stored, lies)
 
-    def fingerprint(self, parameter: Parameter) -> bytes | None:
-        """Of the numbers that are stored (`mctc.fingerprint`), where they are and it is known."""
-        return None if self._spool is None else self._spool.fingerprint(parameter.name)
+    def fingerprints(self, parameter: Parameter) -> tuple[bytes, ...] | None:
+        """Of each array that is stored of it (`mctc.fingerprint`), where its numbers lie in a file and it is known."""
+        return None if self._spool is None else self._spool.fingerprints(parameter.name)
 
     def _store(self, parameter: Parameter) -> Array | Quantized:
         if parameter.quantization is None and not parameter.wide and self._cache is None and _moves(parameter.recipe):

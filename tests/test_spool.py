@@ -14,8 +14,9 @@ from mctc.fingerprint import fingerprint
 from mctc.initializers import initialise
 from mctc.ir.program import Quantization, Source
 from mctc.ir.text import parse_program
+from mctc.package.bits import pack, unpack
 from mctc.quantize import Palette, Scaled, quantize
-from mctc.spool import SMALL, Spool
+from mctc.spool import SMALL, Lies, Spool
 from mctc.weights import Weights
 
 SHAPE = (300, 500)
@@ -98,13 +99,30 @@ def test_what_lies_in_another_file_is_left_there(tmp_path: Path, how: Quantizati
     other = tmp_path / "weights.bin"
     other.write_bytes(b"before" + numbers.tobytes())
     spool = Spool(tmp_path)
-    spool.put("a", stored, (other, 6))
+    spool.put("a", stored, Lies(other, 6, numbers.nbytes))
     assert spool._end == 0
-    assert (spool.fingerprint("a") == fingerprint(numbers)) is (how is None)
+    assert spool.fingerprints("a") == (fingerprint(numbers), *(() if how is None else [fingerprint(stored.scale)]))
     found = spool.get("a", maps=True)
     assert found is not None
     np.testing.assert_array_equal(found if isinstance(found, np.ndarray) else found.codes, numbers)
     assert how is None or np.array_equal(found.scale, stored.scale)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_lies_in_another_file_packed_is_left_there(tmp_path: Path, right: bool) -> None:
+    stored, other = quantize(DRAWN, Quantization("int4", 4)), tmp_path / "weights.bin"
+    assert isinstance(stored, Scaled)
+    data = pack(stored.codes, 4)
+    other.write_bytes(data if right else data[::-1])
+    spool = Spool(tmp_path)
+    spool.put("a", stored, Lies(other, 0, len(data), lambda packed: unpack(packed, 4, DRAWN.size, signed=True)))
+    assert spool._end == 0
+    assert spool.fingerprints("a") == (fingerprint(stored.codes), fingerprint(stored.scale))
+    found = spool.get("a")
+    assert (found is not None) is right
+    if found is not None:
+        assert isinstance(found, Scaled)
+        np.testing.assert_array_equal(found.codes, stored.codes)
 
 
 @pytest.mark.parametrize("now", [None, "cut", "changed"])
@@ -114,11 +132,11 @@ def test_what_is_not_found_in_another_file_is_not_there(tmp_path: Path, now: str
     if now is not None:
         other.write_bytes(data[: -1 if now == "cut" else None])
     spool = Spool(tmp_path)
-    spool.put("a", DRAWN, (other, 0))
+    spool.put("a", DRAWN, Lies(other, 0, DRAWN.nbytes))
     assert "a" in spool
     assert spool.get("a") is None
     assert "a" not in spool
-    assert spool.fingerprint("a") is None
+    assert spool.fingerprints("a") is None
 
 
 MODEL = """

@@ -50,6 +50,9 @@ class Pieces(Protocol):
         """The arrays that a constant, or what makes a compressed one of them, is given as they are stored, and what it
         has in common with those that make the same of the same; nothing of a value that is something else."""
 
+    def lies(self, name: str) -> Hashable:
+        """The same for values that are made alike of the same bytes of a file; None of those that no file holds."""
+
     def is_as_stored(self, name: str) -> bool:
         """Whether a value is one stored array and no other type than that."""
 

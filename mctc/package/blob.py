@@ -112,6 +112,11 @@ class BlobTensor:
     start: int
     stored_bytes: int
 
+    @property
+    def place(self) -> tuple[Path, int, int]:
+        """The file, and the bytes from one to before another."""
+        return self.file.path, self.start, self.start + self.stored_bytes
+
     def load(self) -> NDArray[Any]:
         """Reads the tensor's bytes and nothing else. Raises PackageError when they can't be made an array."""
         if self.type.dtype not in DTYPES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +50,11 @@ class Constant:
     def stored_bytes(self) -> int:
         """Bytes the value takes in the weight file; 0 when it is written inline."""
         return self.loader.stored_bytes
+
+    @property
+    def place(self) -> Hashable:
+        """Which bytes of which file it is; None where that isn't told, as of a value that is written inline."""
+        return getattr(self.loader, "place", None)
 
 
 Binding = Reference | Constant

@@ -29,13 +29,13 @@ from mctc.ir.ops.leaf import Constant, Leaf, ParameterOp
 from mctc.ir.ops.linear import Linear, MatMul
 from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import MergeChannels, SplitChannels
-from mctc.ir.program import Function, Op, Program, Value
+from mctc.ir.program import Function, Op, Parameter, Program, Value
 from mctc.ir.recipes import MOVING
 from mctc.proof.apart import Apart
 from mctc.proof.beyond import Beyond
 from mctc.records import dataclass
 from mctc.runtime.step import Step
-from mctc.weights import Weights, unpacked
+from mctc.weights import Weights
 
 _ROUND = re.compile(r"\d+")  # in the name of a parameter: of which round it is
 
@@ -64,11 +64,15 @@ class UnprovenError(Exception):
 
 @dataclass(frozen=True)
 class Parts:
-    """A function of an artifact: its pieces, what values of the program are called there, and what calls the whole."""
+    """A function of an artifact: its pieces, what values of the program are called there, and what calls the whole.
+
+    proven: parameters, each with where it lies, that were found there as they should be; functions may share them.
+    """
 
     pieces: Pieces
     names: Mapping[Value, str]
     step: Step
+    proven: set[Hashable]
 
 
 @dataclass(frozen=True)
@@ -209,23 +213,29 @@ class OpByOp:
         if op.result not in self.parts.names or op.parameter in self._stored:
             return  # a table of the caller's
         name, parameter = self.parts.names[op.result], self.program.parameters[op.parameter]
+        lies = self.parts.pieces.lies(name)
+        if lies is None or (op.parameter, lies) not in self.parts.proven:
+            self._is_held(parameter, name, value)
+            self.parts.proven.add((op.parameter, lies))
+        self._stored.add(op.parameter)
+
+    def _is_held(self, parameter: Parameter, name: str, value: Array | None) -> None:
         likeness, held = self.parts.pieces.stored(name)
         plain = self.parts.pieces.is_as_stored(name) and held[0].shape == parameter.type.shape
-        known = self.weights.fingerprint(parameter) if plain else None
-        if known is not None and fingerprint(held[0]) == known:
-            self._stored.add(op.parameter)
-            return
-        stored = self.weights.stored(parameter)
-        wanted = (stored,) if isinstance(stored, np.ndarray) else stored.parts
-        same = len(held) == len(wanted) and all(map(_same_bits, held, wanted))
+        known = self.weights.fingerprints(parameter)
+        same = known is not None and tuple(map(fingerprint, held)) == known
+        stored = None if same else self.weights.stored(parameter)
+        if stored is not None:
+            wanted = (stored,) if isinstance(stored, np.ndarray) else stored.parts
+            same = len(held) == len(wanted) and all(map(_same_bits, held, wanted))
         as_it_is = same and plain
         if not as_it_is and not (same and likeness in self._decoded):
             piece = self.parts.pieces.between((), (name,))
-            if piece is None or not np.array_equal(piece(())[0], unpacked(stored) if value is None else value):
-                raise UnprovenError(f"{op.parameter} is stored otherwise")
+            expected = self.weights.deployed(parameter) if value is None else value
+            if piece is None or not np.array_equal(piece(())[0], expected):
+                raise UnprovenError(f"{parameter.name} is stored otherwise")
             if same:
                 self._decoded.add(likeness)
-        self._stored.add(op.parameter)
 
     def _is_given(self, value: Value, array: Array) -> None:
         """What comes in by a port: an input, or the rows of a table that a caller looks up."""

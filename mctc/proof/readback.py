@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
 from pathlib import Path
@@ -75,7 +75,7 @@ class Readback:
         """Steps over a few calls. Raises `raises` where a result or a new state is further from the program's than the
         limit, or nothing of it could be compared."""
         found: list[Agreement] = []
-        values = Deployed(program, weights)
+        values, proven = Deployed(program, weights), set[Hashable]()
         for name, interface in interfaces.items():
             function = function_of(self.folder, name, interface)
             engine = self.engine(function.package)
@@ -85,7 +85,7 @@ class Readback:
             names = self.named(function.package, name)
             alone = None
             if names is not None and isinstance(engine, Parted):
-                alone = each.op_by_op(Parts(engine.pieces(function.stored_as), names, step))
+                alone = each.op_by_op(Parts(engine.pieces(function.stored_as), names, step, proven))
             found += each.compared() if alone is None else alone
         return found
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from functools import partial
+from math import prod
 
 import numpy as np
 
 from mctc.emit.stored import INLINE, held, stored
 from mctc.ir.op import Array
 from mctc.ir.program import Parameter
+from mctc.package.bits import unpack
+from mctc.package.dtypes import DTYPES
 from mctc.package.weight_file import WeightFile
 from mctc.quantize import Palette, Quantized
 from mctc.records import dataclass
+from mctc.spool import Lies
 from mctc.targets.ane.errors import EmitError
 from mctc.weights import Weights
-
-AS_IN_MEMORY = frozenset({"fp16", "fp32", "int8", "uint8"})
-"""Types whose elements lie in a weight file as in an array."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,14 @@ class Store:
             self._constants[key] = self._plain(array)
         return self._constants[key]
 
-    def _lies(self, kept: Stored) -> tuple[Path, int] | None:
-        """Where the numbers or codes lie that were just written; None of what is packed or small."""
+    def _lies(self, kept: Stored) -> Lies | None:
+        """Where the numbers or codes lie that were just written; None of what is small."""
         blob = kept.operands[0][1] if isinstance(kept, Compressed) else kept.value
-        if not isinstance(blob, Blob) or blob.dtype not in AS_IN_MEMORY:
+        if not isinstance(blob, Blob):
             return None
-        return self.file.path, self.file.place(blob.offset)
+        row, count = DTYPES[blob.dtype], prod(blob.shape)
+        packed = partial(unpack, bits=row.bits, count=count, signed=row.signed) if row.bits < 8 else None
+        return Lies(self.file.path, self.file.place(blob.offset), -(-count * row.bits // 8), packed)
 
     def _plain(self, array: Array) -> Plain:
         dtype = "fp32" if array.dtype == np.float32 else "fp16"

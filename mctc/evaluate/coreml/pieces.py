@@ -91,13 +91,25 @@ class Pieces:
 
     def stored(self, name: str) -> tuple[Hashable, list[Array]]:
         """What a const or constexpr operation is made of, by its operands' names in order, and its kind and types."""
+        kind, held = self._held(name)
+        return kind, [each.value() for each in held]
+
+    def lies(self, name: str) -> Hashable:
+        """Where in which file all of that lies, and what is made of it; None of what is written in the program."""
+        kind, held = self._held(name)
+        places = tuple(each.place for each in held)
+        return (kind, places) if held and None not in places else None
+
+    def _held(self, name: str) -> tuple[Hashable, list[Constant]]:
         operation = self._made.get(name)
         if operation is None or not operation.type.startswith("const"):
             return None, []
-        held = {"val": operation.attributes["val"]} if operation.type == "const" else _constants(operation)
-        arrays = [each.value() for _, each in sorted(held.items())]
-        types = tuple((key, each.type.dtype) for key, each in sorted(held.items()) if isinstance(each.type, TensorType))
-        return (operation.type, types, operation.outputs[0].type), arrays
+        found = {"val": operation.attributes["val"]} if operation.type == "const" else _constants(operation)
+        held = [each for _, each in sorted(found.items())]
+        types = tuple(
+            (key, each.type.dtype) for key, each in sorted(found.items()) if isinstance(each.type, TensorType)
+        )
+        return (operation.type, types, operation.outputs[0].type), held
 
     def is_as_stored(self, name: str) -> bool:
         """Whether a value is that of a const operation, of the type that this declares."""

@@ -270,8 +270,8 @@ FAULTS = (
         name="stored-numbers-unhashed",
         file="mctc/proof/op_by_op.py",
         what="op by op, weights that were left in the artifact are not compared with what was to be written",
-        old="if known is not None and fingerprint(held[0]) == known:",
-        new="if known is not None:",
+        old="same = known is not None and tuple(map(fingerprint, held)) == known",
+        new="same = known is not None",
         caught_by=f"{OP_BY_OP}::test_a_single_bit_of_what_is_stored_is_seen",
     ),
     Fault(
