@@ -115,7 +115,7 @@ class Skeleton(Target):
         precision = self.proven_in or options.resolved(self.forms).precision or ""
         opened = lru_cache(maxsize=1)(lambda artifact: self.read_back(artifact, precision))
         held_to = FP16 if "fp16" in (precision, self.held_to) else None
-        read = Readback(folder, opened, precision, self.raises, held_to, self.mixed_precision, self.named)
+        read = Readback(folder, opened, precision, self.raises, held_to, self.named, self.mixed_precision)
         steps = read.steps(compiled.deployed, weights, written.interfaces)
         return steps + read.whole(self.uttered(compiled), weights.of_another_program(), written.whole)
 

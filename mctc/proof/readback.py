@@ -58,9 +58,9 @@ class Readback:
     """What is read back: artifacts in `folder`, opened by `engine`, which compute in `precision`.
 
     raises: the target's own error, in which a disagreement ends. deployed: what the artifacts compute in on a device,
-    where that has a range: numbers that it can't hold end in the same error. mixed: but for parts that a spec keeps in
-    fp32. named: what
-    values of a function of the program are called in an artifact, where they have names.
+    where that has a range: numbers that it can't hold end in the same error. named: what values of a function of the
+    program are called in an artifact, where they have names. mixed: `deployed` isn't meant for parts that a spec keeps
+    in fp32.
     """
 
     folder: Path
@@ -68,8 +68,8 @@ class Readback:
     precision: str
     raises: type[MctcError] = BuildError
     deployed: Limit | None = None
-    mixed: bool = True
     named: Callable[[Path, str], Mapping[Value, str] | None] = lambda artifact, function: None
+    mixed: bool = True
 
     def steps(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
         """Steps over a few calls. Raises `raises` where a result or a new state is further from the program's than the
