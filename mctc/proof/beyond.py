@@ -55,11 +55,12 @@ class Beyond:
 
     def saw(self, op: Op, values: Mapping[Value, Array], watch: Watch) -> None:
         """The next op, with its operands and results if they are among `values`."""
-        followed = [each.saw(op, values, watch) for each in (self._infinite, self._cut)]
-        if op not in watch.same and not all(followed) and self.gives(op, [values[value] for value in op.results]):
-            for each, already in zip((self._infinite, self._cut), followed, strict=True):
-                if not already:
-                    each.note(op, values, [values[value] for value in op.results])
+        ways = self._infinite, self._cut
+        differs = self._infinite.differing or self._cut.differing  # in most models nothing ever does
+        pending = [each for each in ways if not each.saw(op, values, watch)] if differs else ways
+        if pending and op not in watch.same and self.gives(op, results := [values[value] for value in op.results]):
+            for each in pending:
+                each.note(op, values, results)
 
     def alters(self, value: Value, array: Array) -> bool:
         """Whether what leaves the program has a number that is none any more, or another where what is beyond the range
@@ -77,8 +78,7 @@ class _Followed:
 
     def saw(self, op: Op, values: Mapping[Value, Array], watch: Watch) -> bool:
         """The next op; whether what differs went into it."""
-        if self.differing:
-            self.differing = {value: array for value, array in self.differing.items() if value in values}
+        self.differing = {value: array for value, array in self.differing.items() if value in values}
         if op in watch.same:
             first = watch.same[op].results
             if any(value in self.differing for value in first) and op.result in values:
