@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from mctc.audio.errors import AudioError, corrupt, too_short
+from mctc.audio.scale import other_scale
 from mctc.audio.sound import AudioInfo, Float32, Sound, library, opened
 
 SAMPLE_RATE = 16_000
 
 # Read in blocks of one length whatever the caller's, so that resampling rounds alike for every way of asking.
 _READ_FRAMES = 16_384
-
-LOUDEST = 1e6  # full scale is 1; the squares of more don't fit the front end's numbers
 
 
 def probe_audio(path: Path | str) -> AudioInfo:
@@ -115,7 +114,7 @@ def _mono_blocks(sound: Sound, begin: int, end: int) -> Iterator[Float32]:
             raise corrupt(sound.path, told)
         if not np.isfinite(block).all():
             raise corrupt(sound.path, f"it holds samples that are not finite numbers, after sample {read}")
-        if np.abs(block).max() > LOUDEST:
-            raise corrupt(sound.path, f"it holds samples beyond {LOUDEST:g} times full scale, after sample {read}")
+        if (wrong := other_scale(block)) is not None:
+            raise AudioError(sound.path, f"it holds {wrong[0]}, after sample {read}", wrong[1])
         read += block.shape[0]
         yield block.mean(axis=1, dtype=np.float32)

@@ -8,7 +8,8 @@ from typing import IO
 import numpy as np
 
 from mctc.audio.errors import AudioError, too_short
-from mctc.audio.load import LOUDEST, SAMPLE_RATE, resampler
+from mctc.audio.load import SAMPLE_RATE, resampler
+from mctc.audio.scale import other_scale
 from mctc.audio.sound import Float32
 
 ENCODINGS = {"s16": ("<i2", 2.0**15), "s32": ("<i4", 2.0**31), "f32": ("<f4", 1.0)}
@@ -34,11 +35,13 @@ def raw_audio(
         whole = len(held) - len(held) % size
         samples = np.frombuffer(held[:whole], kind).reshape(-1, channels)
         held = held[whole:]
-        if not (np.abs(samples / np.float32(full)) <= LOUDEST).all():
+        with np.errstate(invalid="ignore"):  # signalling NaNs, which are told of
+            scaled = samples / np.float32(full)
+        if not np.isfinite(scaled).all() or other_scale(scaled) is not None:
             fix = "say how it is written: s16 and s32 are whole numbers, f32 is not"
             raise AudioError(name, f"it holds samples that are no sound, after sample {heard}", fix)
         heard += len(samples)
-        yield (known := resample((samples / np.float32(full)).mean(axis=1, dtype=np.float32), False))
+        yield (known := resample(scaled.mean(axis=1, dtype=np.float32), False))
         given += len(known)
     if not heard:
         raise AudioError(name, "the recording has no samples", "record it again")

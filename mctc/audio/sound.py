@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.audio.container import ContainerError, Correction, View, corrected, readable
+from mctc.audio.container.foreign import foreign
 from mctc.audio.errors import AudioError, corrupt
 from mctc.records import dataclass
 
@@ -95,6 +96,16 @@ def opened(path: Path) -> Iterator[Sound]:
         yield Sound(path, sound, samples)
 
 
+def cut_short(path: Path) -> str:
+    """What tells that a file is cut short; nothing where nothing does. Raises AudioError as `opened` does.
+
+    Of FLAC and MP3 that is found when they are decoded.
+    """
+    with ExitStack() as stack:
+        correction, _ = _looked_at(path, stack)
+        return "" if correction is None else correction.cut
+
+
 def _looked_at(path: Path, stack: ExitStack) -> tuple[Correction | None, IO[bytes]]:
     """What its header should say, and the open file. libsndfile reports a forbidden file only as a "System error"."""
     if not path.exists():
@@ -105,7 +116,7 @@ def _looked_at(path: Path, stack: ExitStack) -> tuple[Correction | None, IO[byte
         raw = stack.enter_context(path.open("rb"))
         size = _size(raw)
         if size and not readable(raw, path.suffix):
-            raise _unreadable(path, "it begins like none")
+            raise _no_sound(path, raw)
         correction = corrected(raw, size, path.suffix) if size else None
     except OSError as error:
         raise AudioError(path, f"it can't be read ({error.strerror})", "check its permissions") from error
@@ -137,6 +148,14 @@ def _counted(sound: Sound) -> int:
 
 def _size(file: IO[bytes]) -> int:
     return file.seek(0, 2)
+
+
+def _no_sound(path: Path, file: IO[bytes]) -> AudioError:
+    """The error of a file that begins like none that is read; of what kind it is, where that can be told."""
+    file.seek(0)
+    if (kind := foreign(file.read(16))) is None:
+        return _unreadable(path, "it begins like none")
+    return AudioError(path, f"this is {kind}, which isn't read", "convert it: ffmpeg -i FILE talk.wav")
 
 
 def _unreadable(path: Path, reason: str) -> AudioError:

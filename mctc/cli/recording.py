@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.audio.endings import READ, SOUND
 from mctc.cli.options import NamedPath, take_standard_input
 from mctc.diagnostics.errors import MctcError, UsageError
 from mctc.records import dataclass
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mctc.runtime.stream import Samples
 
 NAME = "<stdin>"
-SOUND = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64", ".sph")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def expanded(given: Sequence[Any]) -> list[Any]:
             continue
         files = sorted(path for path in each.rglob("*") if path.suffix.lower() in SOUND and path.is_file())
         if not files:
-            raise UsageError(f"{each} holds no sound files", hint=f"they end in {', '.join(SOUND)}")
+            raise UsageError(f"{each} holds no sound files", hint=f"they end in {', '.join(READ)}")
         found += files
     return found
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.audio import endings
 from mctc.cli.columns import tell
 from mctc.cli.options import PATH, arithmetic_option, plugin_option
-from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
+from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Recording, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
 from mctc.cli.search_options import (
     asked_of,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 FORMS = ("text", "json", "srt", "vtt", "ctm")
 ONE_A_FILE = ("srt", "vtt")  # forms of one recording alone
-SOUND = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aif", ".aiff", ".caf"})
+SOUND = frozenset(endings.SOUND)
 """Endings of files of sound."""
 ENCODINGS = ("s16", "s32", "f32")
 ARRAYS = ("function", "state", "state_output")  # options of arrays alone
@@ -260,6 +261,7 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
     for each in given:
         try:
             with opened(each, pcm) as source:
+                _warn(source)
                 _put(hear(source, wanted), source, wanted)
         except UsageError:
             raise
@@ -271,6 +273,16 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
             tell(error.render())
             code = ExitCode.FAILED
     return code
+
+
+def _warn(source: Source) -> None:
+    """Tells of a file that is cut short; what is there is heard."""
+    if not isinstance(source, Recording) or verbosity() is Verbosity.QUIET:
+        return
+    from mctc.audio.sound import cut_short
+
+    if told := cut_short(source.path):
+        tell(f"warning: {source.name}: it is cut short: {told}")
 
 
 def _put(made: Made, source: Source, wanted: TranscriptRequest) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.audio.errors import SamplesError
-from mctc.audio.load import LOUDEST, resampler
+from mctc.audio.load import resampler
+from mctc.audio.scale import other_scale
 from mctc.audio.sound import RATES
 from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
 from mctc.decode.fusion import Scorer
@@ -148,6 +149,8 @@ def mono(samples: Audio) -> Samples:
     if kind in FULL:
         silence, full = FULL[kind]
         array = (array - np.float32(silence)) / np.float32(full)
-    if not (np.abs(array) <= LOUDEST).all():
-        raise SamplesError("samples are not finite, or beyond all loudness; full scale is 1 for floats")
+    if not np.isfinite(array).all():
+        raise SamplesError("samples are not finite")
+    if (wrong := other_scale(array)) is not None:
+        raise SamplesError(wrong[0], hint=wrong[1])
     return np.asarray(array if array.ndim == 1 else array.mean(axis=1), np.float32)

@@ -16,6 +16,7 @@ from bench.fuzz.guided.sounds.written import ALL_ONES, Layout, Wav, chunk
 from mctc.audio import AudioError, load_audio, probe_audio
 from mctc.audio.container import View, corrected
 from mctc.audio.container.correction import Correction
+from mctc.audio.sound import cut_short
 
 COUNT, RATE = 20_001, 16_000
 SOUND = np.round(0.3 * np.sin(np.arange(COUNT) / 9) * 32_768) / 32_768
@@ -186,3 +187,27 @@ def test_a_size_that_is_right_is_left_as_it_is() -> None:
     data, _ = written.wav(MONO, STORED, 0, Wav(before=TEXT, after=TEXT))
     assert corrected(io.BytesIO(data), len(data)) is None
     assert struct.unpack("<I", data[4:8])[0] == len(data) - 8
+
+
+CUT = [(("", "WAV", "PCM_16"), "sound, "), (("", "WAV", "IMA_ADPCM"), "sound, "), (("", "RF64", "PCM_16"), "sound, "),
+       (("", "AU", "PCM_16"), "sound, "), (("", "CAF", "PCM_16"), "sound, "), (("", "OGG", "VORBIS"), "last page"),
+       (("", "OGG", "OPUS"), "last page")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "told"), CUT, ids=lambda value: "-".join(value[1:]) if value[0] == "" else "")
+def test_a_file_that_is_cut_short_is_read_and_said_to_be(tmp_path: Path, kind: tuple[str, str, str], told: str) -> None:
+    data = coded.coded(kind, swept(count=300_000), RATE)
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    whole = len(load_audio(path))
+    assert cut_short(path) == ""
+    path.write_bytes(data[: len(data) * 2 // 3])
+    assert told in cut_short(path)
+    assert 0 < len(load_audio(path)) < whole
+
+
+@pytest.mark.parametrize("size", [0, ALL_ONES, 0x7FFF_FFFF, 0x7FFF_F000, 0x8000_0000, len(STORED), len(STORED) + 100])
+def test_a_size_that_is_left_open_or_nearly_right_is_no_damage(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(written.wav(MONO, STORED, 0, Wav(size=size))[0])
+    assert cut_short(path) == ""

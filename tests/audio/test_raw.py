@@ -63,8 +63,11 @@ def test_what_comes_in_pieces_is_handed_on_as_it_comes() -> None:
         (b"\0", "no samples"),
         (np.array([0, np.nan], "<f4").tobytes(), "no sound"),
         (np.array([0, 1e30], "<f4").tobytes(), "no sound"),
+        (b"\1\0\x80\x7f", "no sound"),  # a NaN that signals
+        (np.array([0, 9_000], "<f4").tobytes(), "no sound"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_is_no_sound_is_an_error(data: bytes, told: str) -> None:
     with pytest.raises(AudioError, match=told):
         heard(data, 16_000, 1, "f32" if len(data) > 1 else "s16")

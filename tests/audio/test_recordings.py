@@ -71,7 +71,12 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     [
         ("nothing.wav", b"", "0 bytes"),
         ("text.wav", b"this is not a recording at all", "corrupt or of an unsupported format"),
-        ("model.mp4", b"\0\0\0\x18ftypmp42" + bytes(64), "unsupported format"),
+        ("talk.mp4", b"\0\0\0\x18ftypmp42" + bytes(64), r"this is MPEG-4 \(.*ffmpeg -i"),
+        ("talk.m4a", b"\0\0\0\x1cftypM4A " + bytes(64), r"this is MPEG-4 \(.*ffmpeg -i"),
+        ("talk.webm", b"\x1a\x45\xdf\xa3" + bytes(64), "this is WebM"),
+        ("talk.wma", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(64), "this is Windows Media"),
+        ("talk.aac", b"\xff\xf1\x60\x40" + bytes(64), "this is AAC"),
+        ("talk.amr", b"#!AMR\n" + bytes(64), "this is AMR"),
         ("samples.raw", bytes(64), "unsupported format"),
     ],
 )
@@ -128,8 +133,20 @@ def test_a_header_that_announces_more_than_there_is_gives_what_there_is(tmp_path
 
 def test_samples_that_are_too_loud_for_any_recording_are_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "loud.wav", np.full(100, 1e30), 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"beyond 1e\+06 times full scale, after sample 0"):
+    with pytest.raises(AudioError, match=r"samples up to 1e\+30 where full scale is 1, after sample 0"):
         load_audio(tmp_path / "loud.wav")
+
+
+@pytest.mark.parametrize(("bits", "factor"), [(16, 32_768), (32, 2_147_483_648)])
+def test_whole_numbers_as_floats_are_told_from_sound(tmp_path: Path, bits: int, factor: int) -> None:
+    soundfile.write(tmp_path / "whole.wav", tone(16000) * factor, 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=f"such as whole numbers of {bits} bits as floats.*divide them by {factor}"):
+        load_audio(tmp_path / "whole.wav")
+
+
+def test_what_is_beyond_full_scale_is_still_sound(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "loud.wav", tone(16000) * 100, 16000, subtype="FLOAT")
+    assert np.abs(load_audio(tmp_path / "loud.wav")).max() > 20
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])

@@ -98,6 +98,26 @@ def test_what_is_wrong_with_one_hides_no_other(place: Path, command: Command) ->
     assert "broken.wav: this is not a sound file" in done.err
 
 
+def test_a_recording_that_is_cut_short_is_heard_with_a_warning(place: Path, tmp_path: Path, command: Command) -> None:
+    data = (place / "talks/one.wav").read_bytes()
+    (tmp_path / "half.wav").write_bytes(data[: len(data) // 2])
+    done = command("run", place / "trained", tmp_path / "half.wav")
+    assert done.code == 0
+    assert SAID.startswith(done.out.strip())
+    assert "half.wav: it is cut short: its header announces" in done.err
+    assert command("-q", "run", place / "trained", tmp_path / "half.wav").err == ""
+
+
+def test_no_sound_in_a_folder_is_left_out_in_silence(place: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "one.wav").write_bytes((place / "talks/one.wav").read_bytes())
+    (tmp_path / "memo.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(64))
+    (tmp_path / "notes.txt").write_text("not sound")
+    done = command("run", place / "trained", tmp_path)
+    assert (done.code, done.out) == (1, f"{tmp_path / 'one.wav'}\t{SAID}\n")
+    assert "memo.m4a: this is MPEG-4" in done.err
+    assert "ffmpeg -i" in done.err
+
+
 def test_a_folder_without_sound_is_an_error(place: Path, command: Command) -> None:
     done = command("run", place / "trained", place / "untrained")
     assert done.code == 2

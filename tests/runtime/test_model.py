@@ -125,12 +125,16 @@ def test_arrays_that_are_not_samples_by_channels_are_an_error(shape: tuple[int, 
         list(model.stream().events([np.zeros(shape)]))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
-def test_samples_that_are_no_sound_are_an_error_and_the_stream_goes_on(value: float, model: Model, said: Path) -> None:
+@pytest.mark.parametrize(
+    ("value", "told"), [(np.nan, "not finite"), (np.inf, "not finite"), (9_000.0, "whole numbers of 16 bits as floats")]
+)
+def test_samples_that_are_no_sound_are_an_error_and_the_stream_goes_on(
+    value: float, told: str, model: Model, said: Path
+) -> None:
     samples = load_audio(said / "talks/one.wav")
     stream = model.stream()
     events = stream.push(samples[:8000])
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match=told):
         stream.push(np.array([0, value]))
     assert finals([*events, *stream.push(samples[8000:]), *stream.close()]) == finals(
         [*model.stream().events([samples])]

@@ -115,6 +115,14 @@ def kaldi(scp: str, text: str, segments: str = "") -> Write:
     return write
 
 
+def cut_in_two(folder: Path) -> None:
+    """A folder with a recording of which half has come."""
+    data = (folder / "audio/one.wav").read_bytes()
+    (folder / "cut").mkdir()
+    (folder / "cut/cut.wav").write_bytes(data[: len(data) // 2])
+    (folder / "cut/cut.txt").write_text("a")
+
+
 @pytest.mark.parametrize(
     ("write", "name", "told"),
     [
@@ -139,6 +147,7 @@ def kaldi(scp: str, text: str, segments: str = "") -> Write:
         (file("m.tsv", "audio/one.wav a\n"), "m.tsv", r"m\.tsv:1: this is no recording, a tab, and a text"),
         (nemo(), "gone.jsonl", r"gone\.jsonl: there is no such file or folder"),
         (lambda folder: (folder / "empty").mkdir(), "empty", r"empty: there are no sound files in it"),
+        (cut_in_two, "cut", r"cut\.txt: .*cut\.wav: it is cut short: its header announces .* bytes of sound"),
         (file("b.wav", b"no sound"), ".", r"b\.wav: there is no b\.txt beside it"),
         (kaldi("one sox a.wav |\n", "one a\n"), ".", r"wav\.scp:1: a command makes this recording"),
         (kaldi("one audio/one.wav\n", "two a\n"), ".", r"wav\.scp:1: one has no line in text"),

@@ -15,8 +15,9 @@ from bench.fuzz.guided.sounds.file import RAW, Known, Said, SoundFile, decoded
 from bench.fuzz.guided.sounds.told import told
 from bench.fuzz.guided.verdict import Finding, Verdict, refused
 from mctc.audio import AudioError, AudioInfo, load_audio, probe_audio, stream_audio
-from mctc.audio.load import LOUDEST, SAMPLE_RATE
+from mctc.audio.load import SAMPLE_RATE
 from mctc.audio.raw import raw_audio
+from mctc.audio.scale import LOUDEST
 from mctc.audio.sound import Float32
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import IO
 
-from mctc.audio.container.correction import Correction
+from mctc.audio.container.correction import Correction, cut
 
 ORDERS = {b".snd": ">", b"dns.": "<"}
 UNKNOWN = 0xFFFF_FFFF
@@ -25,5 +25,6 @@ def corrected(file: IO[bytes], size: int) -> Correction | None:
     order = ORDERS[head[:4]]
     offset, length = struct.unpack(f"{order}II", head[4:12])
     if length or offset >= size:
-        return None
+        missing = cut(length, size - offset)
+        return Correction(cut=missing) if missing else None
     return Correction(head[:8] + struct.pack(f"{order}I", UNKNOWN) + head[12:], len(head))

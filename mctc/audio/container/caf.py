@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import IO
 
-from mctc.audio.container.correction import Correction
+from mctc.audio.container.correction import Correction, cut
 
 HEADER = struct.Struct(">4sq")
 MOST_CHUNKS = 1000
@@ -31,7 +31,7 @@ def corrected(file: IO[bytes], size: int) -> Correction | None:
             if 0 <= length <= rest:
                 return None
             file.seek(0)
-            return Correction(file.read(at) + HEADER.pack(name, rest), at + HEADER.size)
+            return Correction(file.read(at) + HEADER.pack(name, rest), at + HEADER.size, cut=cut(length, rest))
         if not 0 <= length <= rest:
             return None
         at += HEADER.size + length

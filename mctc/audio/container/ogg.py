@@ -7,7 +7,9 @@ from typing import IO
 from mctc.audio.container.correction import ContainerError, Correction
 
 HEADER = 27  # bytes of a page before the lengths of its segments
-FIRST = 2  # the flag of a stream's first page
+FIRST, LAST = 2, 4  # the flags of a stream's first and last page
+
+NO_END = "its last page is missing"
 
 
 def begins(start: bytes) -> bool:
@@ -16,13 +18,14 @@ def begins(start: bytes) -> bool:
 
 
 def corrected(file: IO[bytes], size: int) -> Correction | None:
-    """None. Raises ContainerError for streams one after another, of which libsndfile reads the first."""
-    at, inside = 0, False
+    """Only whether it is cut short. Raises ContainerError for streams one after another, of which libsndfile reads the
+    first."""
+    at, inside, last = 0, False, False
     while at < size:
         file.seek(at)
         header = file.read(HEADER)
         if len(header) < HEADER or header[:4] != b"OggS":
-            return None
+            return None if last or not at else Correction(cut=NO_END)
         first = bool(header[5] & FIRST)
         if first and inside:
             told = f"another stream begins at byte {at}, as in files put one behind the other"
@@ -30,4 +33,5 @@ def corrected(file: IO[bytes], size: int) -> Correction | None:
         inside = inside or not first  # the first pages of streams side by side come before all others
         lengths = file.read(header[26])
         at += HEADER + len(lengths) + sum(lengths)
-    return None
+        last = bool(header[5] & LAST)
+    return None if last and at == size else Correction(cut=NO_END)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
-from mctc.audio.container.correction import Correction
+from mctc.audio.container.correction import Correction, cut
 
 ORDERS = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<"}
 WIDE = (b"RF64", b"BW64")
@@ -49,7 +49,8 @@ def corrected(file: IO[bytes], size: int) -> Correction | None:
                 head = file.read(at - 4) + struct.pack(f"{order}I", UNKNOWN)
             tag = struct.unpack(f"{order}H", described[:2].ljust(2, b"\0"))[0]
             limit = samples if samples and samples != UNKNOWN and tag not in EVERY_SAMPLE else None
-            return Correction(head, at if head else 0, limit) if head or limit else None
+            missing = cut(length, size - at)
+            return Correction(head, at if head else 0, limit, missing) if head or limit or missing else None
     return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mctc.audio import AudioInfo, probe_audio
 from mctc.audio.errors import AudioError
+from mctc.audio.sound import cut_short
 from mctc.score.errors import ManifestError, refuse
 from mctc.score.manifests import kaldi, lhotse, nemo, texts
 from mctc.score.manifests.ctm import with_ends
@@ -69,13 +70,21 @@ def problems(utterances: Iterable[Utterance]) -> Iterator[str]:
             yield f"{each.place}: the text of {each.id} is empty"
         if each.audio not in infos:
             try:
-                infos[each.audio] = probe_audio(each.audio)
+                infos[each.audio] = _whole(each.audio)
             except AudioError as error:
                 infos[each.audio] = error.message
         info = infos[each.audio]
         problem = info if isinstance(info, str) else misfit(each, info)
         if problem is not None:
             yield f"{each.place}: {problem}"
+
+
+def _whole(path: Path) -> AudioInfo:
+    """What a recording says of itself. Raises AudioError, also for one that is cut short."""
+    info = probe_audio(path)
+    if told := cut_short(path):
+        raise AudioError(path, f"it is cut short: {told}", "record or download it again")
+    return info
 
 
 def misfit(utterance: Utterance, info: AudioInfo) -> str | None:

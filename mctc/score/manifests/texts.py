@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mctc.audio.endings import READ, SOUND
 from mctc.score.errors import ManifestError
 from mctc.score.manifests.json_lines import lines_of
 from mctc.score.manifests.paths import beside
 from mctc.score.utterance import Utterance
 
-SOUND = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64", ".sph")
 HEADERS = {"path": "audio", "file": "audio", "audio": "audio", "text": "text", "sentence": "text"}
 
 
@@ -19,7 +19,7 @@ def read_folder(folder: Path) -> Iterator[Utterance]:
     ManifestError for a sound file without one, and for a folder without any."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND and path.is_file())
     if not found:
-        raise ManifestError(folder, "there are no sound files in it", hint=f"they end in {', '.join(SOUND)}")
+        raise ManifestError(folder, "there are no sound files in it", hint=f"they end in {', '.join(READ)}")
     for path in found:
         text = path.with_suffix(".txt")
         if not text.is_file():

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from bench.fuzz.guided.sounds import coded, written
 from bench.fuzz.guided.sounds.file import RAW, Known, Said, SoundFile
 from bench.fuzz.guided.sounds.written import ALL_ONES, Layout, Wav, chunk
+from mctc.audio.scale import LOUDEST
 
 RATES = (4_000, 8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000, 384_000)
 HOURS = 3
 FASTEST_FOR_HOURS = 16_000
 """Hz; a higher rate only makes more of the same samples."""
 FULL = {8: 2**7 - 1, 16: 2**15 - 1, 24: 2**23 - 1, 32: 2**31 - 1}
-LOUDEST = 1e6  # as in mctc/audio: what is louder is no sound
 TEXT = chunk(b"LIST", b"INFOISFT" + (14).to_bytes(4, "little") + b"Lavf58.29.100\0")
 CHUNKS = (b"", TEXT, chunk(b"bext", bytes(602) + b"history"), chunk(b"JUNK", bytes(27)), chunk(b"fact", bytes(4)))
 
