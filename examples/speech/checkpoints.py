@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from errno import EACCES, ENOTDIR
+from os import W_OK, X_OK, access, strerror
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,16 @@ from mctc.atomic import whole_file, write_text
 
 NAME = re.compile(r"step-(\d+)\.pt")
 FOLDER, LOG, SCORE = "checkpoints", "log.jsonl", "dev_wer"
+
+
+def check_place(run: Path) -> None:
+    """Raises OSError now where the folder of a run could not be made or written to later. It is made by what is first
+    written: a run that fails before leaves none."""
+    place = next(each for each in (run, *run.absolute().parents) if each.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(ENOTDIR, strerror(ENOTDIR), str(place))
+    if not access(place, W_OK | X_OK):
+        raise PermissionError(EACCES, strerror(EACCES), str(place))
 
 
 def found(run: Path) -> list[Path]:
@@ -45,6 +57,8 @@ def is_scored(run: Path, step: int) -> bool:
 
 def rewind_log(run: Path, step: int) -> None:
     """Drops the lines of the log that a resumed run writes again, and one that a kill cut short."""
-    lines = (run / LOG).read_text("utf-8").splitlines(keepends=True) if (run / LOG).exists() else []
+    if not (run / LOG).exists():
+        return
+    lines = (run / LOG).read_text("utf-8").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     write_text(run / LOG, "".join(kept))

@@ -18,12 +18,15 @@ class Journal:
     def __init__(self, run: Path, steps: int, first: int, writes: bool) -> None:
         self._path, self._writes = run / LOG, writes
         self._bar = _optional("tqdm", "tqdm", writes, total=steps, initial=first, unit="step", disable=None)
-        self._board = _optional("torch.utils.tensorboard", "SummaryWriter", writes, run / "board")
+        self._board: Any = None
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """A line of numbers about the steps since the last one."""
         if not self._writes:
             return
+        if self._board is None:  # which makes its folder at once
+            self._board = _optional("torch.utils.tensorboard", "SummaryWriter", True, self._path.parent / "board")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         line = f"step {step}: " + ", ".join(f"{name} {value:.5g}" for name, value in values.items())

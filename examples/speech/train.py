@@ -57,7 +57,7 @@ class Trainer:
         self.config, self.here, self.run = config, here, Path(config.train.run)
         if config.batch.accumulate % here.world:
             raise ConfigError(f"batch.accumulate = {config.batch.accumulate} is no multiple of {here.world} processes")
-        self.run.mkdir(parents=True, exist_ok=True)
+        checkpoints.check_place(self.run)
         self.tokens, self.device_part = tokens_of(config.data.tokens), emitted.part("device")
         self.set_quantization, self.quantized = emitted.part("fake_quantize").set_quantization, False
         self.set_arithmetic, self.on_engine = emitted.part("engine_arithmetic").set_engine_arithmetic, False

@@ -74,6 +74,42 @@ def test_components_that_the_model_has_not_are_refused_at_the_start(
     assert "engine_components: there is no front; there are encoder, predictor" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    ["model.training=nowhere", "data.tokens=nowhere.txt", 'data.train=["nowhere.jsonl"]', "batch.accumulate=0"],
+)
+def test_a_run_that_fails_leaves_no_folder_and_goes_through_once_it_is_mended(
+    place: Path, tmp_path: Path, mistake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "of" / "runs" / "one"
+    usual = [str(place / "conf.toml"), f"train.run={run}", "data.dev=[]", "train.steps=1", "quantize.from_step=0"]
+    assert main([*usual, mistake]) == 1
+    assert "error: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main(usual) == 0
+    assert [path.name for path in found(run)] == ["step-00000001.pt"]
+
+
+def test_a_loss_that_is_no_number_leaves_no_folder(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("speech.train.Trainer._advance", lambda self, step, cuts: torch.full((4,), float("nan")))
+    assert main([str(place / "conf.toml"), f"train.run={tmp_path / 'run'}", "data.dev=[]"]) == 1
+    assert "the loss is nan in the steps before 1; nothing was saved of them" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_in_the_place_of_a_file_is_refused_before_it_begins(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main([str(place / "conf.toml"), f"train.run={tmp_path / 'file' / 'run'}"]) == 1
+    told = capsys.readouterr()
+    assert "Not a directory" in told.err
+    assert "utterances" not in told.out
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_sound_in_a_file_gives_the_same_losses(place: Path) -> None:
     assert main([str(place / "conf.toml"), f"train.run={place / 'file'}", "data.store=file"]) == 0
