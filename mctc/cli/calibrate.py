@@ -76,6 +76,7 @@ def _measured(
     output = shard.named(output)
     check_apart({"-o": output}, {"--weights": weights, "--tokens": tokens, "DATA": given[1:]})
     check_place(output)
+    learner = learner_of(built, weights)  # what has no loss needs no tokens
     speech = speech_of(built, given[1:], tokens, limit)
     about = identity(built, weights, speech)
     if resume and output.exists():
@@ -88,7 +89,7 @@ def _measured(
     if shard.told and shard.count > 1 and verbosity() is not Verbosity.QUIET:
         click.echo(f"{shard.told}: this is shard {shard.number} of {shard.count}", err=True)
     with progress("calibrating") as step:
-        measure(learner_of(built, weights), speech, statistics, shard, output, step)
+        measure(learner, speech, statistics, shard, output, step)
     if verbosity() is not Verbosity.QUIET and (told := unknown_tokens(speech)):
         click.echo(f"warning: {told}", err=True)
     return statistics, output

@@ -31,7 +31,6 @@ from mctc.driver.options import BuildOptions
 from mctc.ir.program import Program, QuantizeRule
 from mctc.language.parser import parse_all
 from mctc.language.read import Spec
-from mctc.runtime.built import Built
 from mctc.weights import Weights
 
 Told = Callable[[str], None]
@@ -119,23 +118,20 @@ class Session:
     def _trials(self) -> Trials | None:
         if not self.options["build"]:
             return None
-        built, speech = self._opened(self.options["limit"])
-        return Trials(self.model, self._learner(built), speech, range(len(speech.utterances)))
+        (learner,), speech = self._opened(self.options["limit"])
+        return Trials(self.model, learner, speech, range(len(speech.utterances)))
 
     def _tuning(self, told: Told) -> Tuning:
-        built, speech = self._opened(None)
-        return Tuning(self._learner(built), self._learner(built), speech, told)
+        (teacher, student), speech = self._opened(None, models=2)
+        return Tuning(teacher, student, speech, told)
 
-    def _opened(self, limit: int | None) -> tuple[Built, Speech]:
-        from mctc.compress.opened import open_built, speech_of
+    def _opened(self, limit: int | None, models: int = 1) -> tuple[list[Learner], Speech]:
+        """The model, so many times over, then speech: that a build has no loss is told before what one would take."""
+        from mctc.compress.opened import learner_of, open_built, speech_of
 
         built = open_built(self.options["build"])
-        return built, speech_of(built, self.options["data"], self.options["tokens"], limit)
-
-    def _learner(self, built: Built) -> Learner:
-        from mctc.compress.opened import learner_of
-
-        return learner_of(built, self.options["weights"])
+        learners = [learner_of(built, self.options["weights"]) for _ in range(models)]
+        return learners, speech_of(built, self.options["data"], self.options["tokens"], limit)
 
     def _ranked(self, offers: list[Offer], trials: Trials) -> list[str]:
         bits = self.options["rank"]

@@ -27,6 +27,7 @@ from mctc.targets.torch.mapped import MappedParameters
 from mctc.weights import Weights
 
 TAKEN = ("mel", "samples"), ("lengths",), ("targets",), ("target_lengths",)  # what a loss over speech takes, in order
+LOSS = "a spec says `train { objective = rnnt(blank = 0) }`, or another loss of frames and labels"
 
 
 class TorchLearner:
@@ -137,12 +138,16 @@ class TorchLearner:
         return self.model(given, counts[0], torch.from_numpy(np.asarray(labels, np.int64))[None], counts[1])
 
     def _check_loss(self, artifact: Path) -> None:
+        from torch.nn import Module
+
+        if type(self.model).forward is Module.forward:
+            raise EmitError(f"{artifact} has no loss", hint=LOSS)
         taken = [name for name, each in inspect.signature(self.model.forward).parameters.items()
                  if each.default is inspect.Parameter.empty]  # fmt: skip
         if len(taken) != len(TAKEN) or any(name not in known for name, known in zip(taken, TAKEN)):
             raise EmitError(
                 f"the loss of {artifact} takes {listing(taken) or 'nothing'}, not frames and labels",
-                hint="a spec says `train { objective = rnnt(blank = 0) }`, or another loss of frames and labels",
+                hint=LOSS,
             )
 
 

@@ -172,6 +172,27 @@ def test_a_build_without_a_loss_is_told(place: Place, capsys: pytest.CaptureFixt
     assert "a build for ane has no loss" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def bare(place: Place) -> Path:
+    """A build of the same layers with neither a loss nor tokens."""
+    lines = [line for line in SPEC.splitlines() if not line.strip().startswith(("tokens", "train"))]
+    (place.folder / "bare.mct").write_text("\n".join(lines) + "\n")
+    build(place.folder / "bare.mct", place.folder / "bare", BuildOptions(target="torch"))
+    return place.folder / "bare"
+
+
+def test_a_loss_that_is_missing_is_told_before_the_tokens_that_it_would_take(
+    place: Place, whole: Path, bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, weights = [str(place.data)], ["--weights", str(place.weights)]
+    assert run(["calibrate", str(bare), *data, *weights, "-o", str(place.folder / "x.safetensors")]) == 1
+    assert f"{bare / 'training/heard.py'} has no loss" in capsys.readouterr().err
+    searched = ["--build", str(bare), "--data", *data, "--stats", str(whole), *weights, "--size", "10kB"]
+    assert run(["compress", str(place.folder / "heard.mct"), *searched]) == 1
+    assert f"{bare / 'training/heard.py'} has no loss" in capsys.readouterr().err
+    assert not (place.folder / "x.safetensors").exists()
+
+
 @dataclass(frozen=True)
 class Compressing:
     place: Place
