@@ -151,7 +151,9 @@ def engine_objects() -> list[str]:
         target = Path(folder().name) / f"{name}.o"
         run(["g++", *FLAGS, "-O2", "-c", str(SOURCES / f"{name}.cpp"), "-o", str(target)])
         objects.append(str(target))
-    return objects
+    stacks = Path(folder().name) / "stacks.so"
+    run(["g++", *FLAGS, "-shared", str(SOURCES / "stacks.cpp"), "-o", str(stacks)])
+    return [*objects, str(stacks)]
 
 
 def opened(path: Path) -> ctypes.CDLL:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -200,3 +202,12 @@ def test_a_run_after_a_failed_one_is_not_affected(kernels: torch_mps.Library) ->
     y = output(x)
     kernels.simd_barrier(x, y, threads=(128, 1, 1), group_size=(128, 1, 1))
     assert torch.equal(y, x.view(64, 2).flip(1).view(128))
+
+
+def test_kernels_share_the_stacks_of_their_threads(kernels: torch_mps.Library) -> None:
+    """A process has no more than 65,530 mappings on Linux, and a stack is two."""
+    x, counts = torch.randn(128), []
+    for library in (kernels, torch_mps.compile_shader("// another\n" + KERNELS)):
+        library.simd_barrier(x, output(x), threads=(128, 1, 1), group_size=(128, 1, 1))
+        counts.append(len(Path("/proc/self/maps").read_text().splitlines()))
+    assert counts[1] - counts[0] < 128

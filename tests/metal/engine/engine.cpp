@@ -25,7 +25,6 @@ char message[1024];
 bool failed;
 Context scheduler;
 std::vector<Thread> threads;
-std::vector<char*> stacks;
 uint64_t random_state;
 uint64_t exchanged[2][1024];  // what the lanes hand each other: a lane may be one operation ahead of another
 
@@ -185,7 +184,11 @@ extern "C" const char* engine_launch(void (*kernel)(void* const*), void* const* 
   failed = false;
   random_state = seed * 0x9E3779B97F4A7C15u + 0x2545F4914F6CDD1Du;
   threads.resize(launch.threads);
-  while (stacks.size() < launch.threads) stacks.push_back(new_stack());
+  while (stacks.size() < launch.threads) {
+    char* stack = new_stack();
+    if (!stack) return "no memory for the stacks of a threadgroup";
+    stacks.push_back(stack);
+  }
   std::vector<unsigned> order(groups[0] * groups[1] * groups[2]);
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   for (unsigned i = unsigned(order.size()); i > 1; --i) std::swap(order[i - 1], order[random_below(i)]);
