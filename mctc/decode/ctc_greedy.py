@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.decode.alignment import Alignment
 from mctc.decode.frames import Floats, checked_frames
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
@@ -21,10 +22,7 @@ class CtcGreedy:
         self._begin()
 
     def _begin(self) -> None:
-        self._begun, self._last, self._score = self.frames, self.settings.blank, 0.0
-        self._ids: list[int] = []
-        self._frames: list[int] = []
-        self._confidences: list[float] = []
+        self._alignment, self._last = Alignment(self.frames), self.settings.blank
 
     def accept(self, encoded: Floats) -> Partial:
         blank = self.settings.blank
@@ -33,18 +31,14 @@ class CtcGreedy:
             best = scores.argmax(axis=1)
             before = np.concatenate([[self._last], best[:-1]])
             emitted = np.flatnonzero((best != before) & (best != blank))
-            self._ids += best[emitted].tolist()
-            self._frames += (emitted + self.frames).tolist()
-            self._confidences += np.exp(scores[emitted, best[emitted]]).tolist()
-            self._score += float(scores.max(axis=1).sum())
+            for frame, confidence in zip(emitted.tolist(), np.exp(scores[emitted, best[emitted]]).tolist()):
+                self._alignment.emit(int(best[frame]), self.frames + frame, confidence)
+            self._alignment.score += float(scores.max(axis=1).sum())
             self._last = int(best[-1])
         self.frames += len(encoded)
-        return Partial(self._found(), len(self._ids), self.frames, self._begun)
+        return self._alignment.partial(self.frames)
 
     def finish(self) -> tuple[Hypothesis, ...]:
-        found = self._found()
+        found = self._alignment.hypothesis()
         self._begin()
         return (found,)
-
-    def _found(self) -> Hypothesis:
-        return Hypothesis(tuple(self._ids), self._score, tuple(self._frames), tuple(self._confidences))

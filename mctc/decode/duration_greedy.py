@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from mctc.decode.alignment import Alignment
 from mctc.decode.engine import TransducerEngine
 from mctc.decode.frames import Floats, blocks
 from mctc.decode.histories import History
@@ -26,11 +27,8 @@ class DurationGreedy:
         self._begin()
 
     def _begin(self) -> None:
-        self._begun = self._next = self.frames  # the frame that is looked at next
-        self._history, self._symbols, self._score = History(), 0, 0.0
-        self._ids: list[int] = []
-        self._frames: list[int] = []
-        self._confidences: list[float] = []
+        self._alignment, self._next = Alignment(self.frames), self.frames  # the frame that is looked at next
+        self._history, self._symbols = History(), 0
 
     def accept(self, encoded: Floats) -> Partial:
         for block in blocks(encoded, self._joined.engine.frames):
@@ -39,10 +37,10 @@ class DurationGreedy:
             while self._next < end:
                 self._look(self._joined.scores([self._history], self._next - self.frames)[0])
             self.frames = end
-        return Partial(self._found(), len(self._ids), self.frames, self._begun)
+        return self._alignment.partial(self.frames)
 
     def finish(self) -> tuple[Hypothesis, ...]:
-        found = self._found()
+        found = self._alignment.hypothesis()
         self._begin()
         return (found,)
 
@@ -51,13 +49,11 @@ class DurationGreedy:
         tokens, durations = scores[: self.labels], scores[self.labels :]
         token, span = int(tokens.argmax()), int(durations.argmax())
         goes_on = self.settings.durations[span]
-        self._score += float(tokens[token] + durations[span])
+        self._alignment.score += float(tokens[token] + durations[span])
         if token == self.settings.blank:
             goes_on = max(1, goes_on)
         else:
-            self._ids.append(token)
-            self._frames.append(self._next)
-            self._confidences.append(math.exp(tokens[token]))
+            self._alignment.emit(token, self._next, math.exp(tokens[token]))
             self._history, before = self._history.extended(token), self._history
             before.after, self._history.before = {}, None
             self._symbols += 1
@@ -65,6 +61,3 @@ class DurationGreedy:
                 goes_on = max(1, goes_on)
         if goes_on:
             self._next, self._symbols = self._next + goes_on, 0
-
-    def _found(self) -> Hypothesis:
-        return Hypothesis(tuple(self._ids), self._score, tuple(self._frames), tuple(self._confidences))

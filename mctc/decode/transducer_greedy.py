@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from mctc.decode.alignment import Alignment
 from mctc.decode.engine import State, TransducerEngine
 from mctc.decode.frames import Floats, checked_frames
 from mctc.decode.hypothesis import Hypothesis, Partial
@@ -35,13 +36,9 @@ class TransducerGreedy:
         self._begin()
 
     def _begin(self) -> None:
-        self._begun = self.frames
+        self._alignment = Alignment(self.frames)
         self._predicted: Floats | None = None
         self._state: State = None
-        self._ids: list[int] = []
-        self._frames: list[int] = []
-        self._confidences: list[float] = []
-        self._score = 0.0
 
     def accept(self, encoded: Floats) -> Partial:
         encoded = checked_frames(encoded)
@@ -54,7 +51,7 @@ class TransducerGreedy:
             best = scores.argmax(axis=1)
             spoken = np.flatnonzero(best != self.settings.blank)
             skipped = int(spoken[0]) if spoken.size else len(best)
-            self._score += float(scores[:skipped, self.settings.blank].sum())
+            self._alignment.score += float(scores[:skipped, self.settings.blank].sum())
             at, symbols = at + skipped, 0 if skipped else symbols
             if not spoken.size:
                 continue
@@ -63,21 +60,16 @@ class TransducerGreedy:
             if symbols == self.settings.max_symbols:
                 at, symbols = at + 1, 0
         self.frames += len(encoded)
-        return Partial(self._found(), len(self._ids), self.frames, self._begun)
+        return self._alignment.partial(self.frames)
 
     def finish(self) -> tuple[Hypothesis, ...]:
-        found = self._found()
+        found = self._alignment.hypothesis()
         self._begin()
         return (found,)
 
-    def _found(self) -> Hypothesis:
-        return Hypothesis(tuple(self._ids), self._score, tuple(self._frames), tuple(self._confidences))
-
     def _emit(self, label: int, score: float, frame: int) -> None:
-        self._ids.append(label)
-        self._frames.append(frame)
-        self._confidences.append(math.exp(score))
-        self._score += score
+        self._alignment.emit(label, frame, math.exp(score))
+        self._alignment.score += score
         self._step(label)
 
     def _step(self, label: int) -> None:
