@@ -28,7 +28,7 @@ def run_over_arrays(
     if as_json:
         import json
 
-        click.echo(json.dumps({name: array.tolist() for name, array in outputs.items()}))
+        click.echo(json.dumps({name: _listed(array) for name, array in outputs.items()}, allow_nan=False))
         return ExitCode.OK
     for name, array in outputs.items():
         click.echo(f"{name}: {_summary(array)}")
@@ -37,6 +37,17 @@ def run_over_arrays(
     for name, array in states.items():
         click.echo(f"state {name}: {list(array.shape)}")
     return ExitCode.OK
+
+
+def _listed(array: Any) -> Any:
+    """Nested lists of numbers, with None for what JSON has no number for: NaN and the infinities."""
+    import numpy as np
+
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return array.tolist()
+    known = array.astype(object)
+    known[~np.isfinite(array)] = None
+    return known.tolist()
 
 
 def _summary(array: Any) -> str:

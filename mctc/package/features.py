@@ -38,6 +38,7 @@ def _feature(message: Any) -> Feature:
     dtype = array_dtypes().get(array.dataType) or (unknown(array.dataType) if array.dataType else "fp32")
     shape = tuple(array.shape)
     flexibility = array.WhichOneof("ShapeFlexibility")
+    default = array.WhichOneof("defaultOptionalValue")
     return Feature(
         message.name,
         kind,
@@ -45,6 +46,7 @@ def _feature(message: Any) -> Feature:
         flexible=flexibility is not None,
         enumerated=enumerated(shape, (tuple(item.shape) for item in array.enumeratedShapes.shapes)),
         ranges=tuple(extent_range(item.lowerBound, item.upperBound) for item in array.shapeRange.sizeRanges),
+        default=None if default is None else getattr(array, default),
         **common,
     )
 

@@ -123,6 +123,7 @@ class Feature:
     the description gives no shape. `flexible` tells that other shapes are allowed too: those in `enumerated` (the
     default is among them), or all within `ranges`, which holds the least and the greatest extent of each axis, None
     where there is no greatest. Those of an image are its height and width, and `size` its default ones.
+    `default` fills an `optional` input that is left out; None where nothing says what does.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Feature:
     enumerated: tuple[tuple[int, ...], ...] = ()
     ranges: tuple[tuple[int, int | None], ...] = ()
     size: tuple[int, int] | None = None
+    default: float | None = None
 
     def refusal(self, shape: Sequence[int]) -> str | None:
         """Why the description doesn't allow a tensor of this shape; None where it does. An image's last two axes are

@@ -60,6 +60,17 @@ def test_ranges_are_told_and_a_negative_bound_is_none(tmp_path: Path) -> None:
     assert (found.flexible, found.enumerated, found.ranges) == (True, (), ((1, 1), (2, None)))
 
 
+@pytest.mark.parametrize(("field", "default"), [("floatDefaultValue", 0.5), ("intDefaultValue", 0), (None, None)])
+def test_the_default_of_an_optional_input_is_told(tmp_path: Path, field: str | None, default: float | None) -> None:
+    def fill(type_: Any) -> None:
+        type_.isOptional = True
+        if field is not None:
+            setattr(array(type_, 1, 8), field, default)
+
+    found = described(tmp_path, fill)
+    assert (found.optional, found.default) == (True, default)
+
+
 def test_an_image_of_flexible_size_is_flexible(tmp_path: Path) -> None:
     fixed = described(tmp_path, lambda type_: setattr(type_.imageType, "width", 4))
     by_list = described(tmp_path, lambda type_: type_.imageType.enumeratedSizes.sizes.add(width=4, height=4))

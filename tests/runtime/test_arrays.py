@@ -145,6 +145,21 @@ def test_an_input_of_another_name_and_one_that_comes_twice_are_refused(
         run_arrays(package(small), inputs)
 
 
+def test_json_has_null_for_what_is_no_number(tmp_path: Path, mctc: Run) -> None:
+    folder = tmp_path / "m.mlmodelc"
+    folder.mkdir()
+    body = 'tensor<fp32, [4]> y = sqrt(x = x)[name = tensor<string, []>("y")];'
+    text = f"program(1.0)\n{{\n    func main<ios16>(tensor<fp32, [4]> x) {{\n        {body}\n    }} -> (y);\n}}\n"
+    (folder / "model.mil").write_text(text)
+    np.save(tmp_path / "x.npy", np.array([1.0, 4.0, -1.0, np.inf]))
+    done = mctc("run", folder, "--input", "x.npy", "--json")
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    assert json.loads(done.stdout, parse_constant=refuse) == {"y": [1.0, 2.0, None, None]}
+
+
 @pytest.mark.parametrize("wrong", [[], ["--speech", "--input", "x.npy"]])
 def test_run_wants_exactly_one_thing_to_run_over(wrong: list[str], mctc: Run, small: Path) -> None:
     done = mctc("run", small, *wrong)

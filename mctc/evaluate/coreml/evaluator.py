@@ -99,8 +99,8 @@ class Evaluator:
         if wanted not in self._compiled:
             function = self.package.functions[wanted]
             described = self.package.descriptions.get(wanted)
-            flexible = () if described is None else tuple(each for each in described.inputs if each.flexible)
-            self._compiled[wanted] = compiled = CompiledFunction(function, self._options, self.observe, flexible)
+            features = () if described is None else described.inputs
+            self._compiled[wanted] = compiled = CompiledFunction(function, self._options, self.observe, features)
             comparison = COMPARING.get()
             if comparison is not None and not self._options.faults:
                 compiled.twins = comparison.twins(self, function)
@@ -149,9 +149,10 @@ class CompiledFunction:
         function: Function,
         options: Options,
         observe: Observer | None = None,
-        flexible: Sequence[Feature] = (),
+        features: Sequence[Feature] = (),
     ) -> None:
-        """flexible: inputs of several shapes, with the shapes that the model description allows."""
+        """features: what the model description says of inputs: the shapes that it allows, and what fills one that is
+        left out."""
         self.name = function.name
         self.inputs = function.inputs
         self.outputs = function.outputs
@@ -160,7 +161,7 @@ class CompiledFunction:
         self._precision = options.precision
         self._plan = compile_function(function, options)
         self.labels = _labels(function)
-        self._flexible = {feature.name: feature for feature in flexible}
+        self._features = {feature.name: feature for feature in features}
         self.twins: Sequence[Twin] = ()
 
     def make_state(self) -> State:
@@ -171,7 +172,8 @@ class CompiledFunction:
     def __call__(self, inputs: Mapping[str, Array], state: State | None = None) -> dict[str, Array]:
         """Runs the function once.
 
-        inputs: an array per input, of the declared shape; floats of any width, integers that fit the declared type.
+        inputs: an array per input, of the declared shape; floats of any width, integers that fit the declared type. One
+        that the model description calls optional may be left out: its default fills its default shape.
         state: from make_state() or an earlier call, updated in place; needed when the function has states.
         Returns the outputs by name: fp16 outputs as float16 in fp16 precision, else float32; others as declared.
         Raises EvaluationError naming the input, or the operation that failed.
@@ -211,6 +213,8 @@ class CompiledFunction:
 
     def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         names = [item.name for item in self.inputs]
+        defaults = {name: array for name in names if name not in inputs and (array := self._default(name)) is not None}
+        inputs = {**inputs, **defaults}
         unknown = [str(name) for name in inputs if name not in names]
         missing = [name for name in names if name not in inputs]
         if unknown or missing:
@@ -218,6 +222,13 @@ class CompiledFunction:
             parts += [f"unknown: {', '.join(unknown)}"] if unknown else []
             raise EvaluationError(f"function '{self.name}' takes {', '.join(names) or 'no inputs'}; {'; '.join(parts)}")
         return {item.name: self._held(item, inputs[item.name]) for item in self.inputs}
+
+    def _default(self, name: str) -> Array | None:
+        """What an input is that is left out; None for one that has to be passed."""
+        feature = self._features.get(name)
+        if feature is None or not feature.optional or feature.default is None or feature.type is None:
+            return None
+        return np.full([extent or 0 for extent in feature.type.shape or ()], feature.default)
 
     def _held(self, item: NamedType, value: Array) -> Array:
         where = f"function '{self.name}', input {item}"
@@ -228,7 +239,7 @@ class CompiledFunction:
             array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True))
         ):
             raise EvaluationError(f"{where}: an array of shape {list(array.shape)} was passed")
-        refusal = self._flexible[item.name].refusal(array.shape) if item.name in self._flexible else None
+        refusal = self._features[item.name].refusal(array.shape) if item.name in self._features else None
         if refusal is not None:
             raise EvaluationError(f"{where}: an array of shape {list(array.shape)} was passed, {refusal}")
         holder = DTYPES[item.type.dtype].holder

@@ -32,6 +32,7 @@ class Port:
     kind: str
     allowed: str = ""
     optional: bool = False
+    default: float | None = None
     description: str = ""
 
 
@@ -174,7 +175,8 @@ def _port(item: NamedType, feature: Feature | None) -> Port:
     shown = str(as_tensor(item.type) or item.type)
     if feature is None:
         return Port(item.name, shown, "")
-    return Port(item.name, shown, feature.kind, _allowed(feature), feature.optional, feature.description)
+    told = (feature.optional, feature.default, feature.description)
+    return Port(item.name, shown, feature.kind, _allowed(feature), *told)
 
 
 def _allowed(feature: Feature) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 from mctc.linter.coreml.formats.json_text import json_text
@@ -99,7 +100,8 @@ def _figures(size: SizeFigures) -> str:
 
 def _port(kind: str, port: Port) -> Iterator[str]:
     shown = "" if port.kind in ("tensor", "state") or port.type.startswith(port.kind) else f", {port.kind}"
-    optional = ", optional" if port.optional else ""
+    default = "" if port.default is None else f", filled with {port.default:g} where it is left out"
+    optional = f", optional{default}" if port.optional else ""
     about = f": {' '.join(port.description.split())}" if port.description else ""
     yield from wrapped(f"{cell(kind, 6)}  {port.name}  {port.type}{shown}{optional}{about}", 2, 8)
     if port.allowed:
@@ -189,6 +191,7 @@ def _port_data(port: Port) -> dict[str, Any]:
         "kind": port.kind,
         "allowed": port.allowed,
         "optional": port.optional,
+        "default": port.default if port.default is not None and isfinite(port.default) else None,
         "description": port.description,
     }
 
