@@ -99,6 +99,7 @@ class Distill:
     lattice: float = 0.15  # of blank, next label and the rest, along the transducer's alignments
     sharpness: float = 1.0  # which alignments: 1 as likely as the teacher has them, 0 all alike, 30 the best one
     ctc: float = 0.0  # of the CTC posteriors of each frame
+    encoder: float = 0.0  # of how far what the encoder gives is from the teacher's, in parts of its power; of one width
     layers: tuple[str, ...] = ()  # "encoder.layers.1 = encoder.layers.3": modules of student and teacher
     layer: float = 10.0  # of how unlike each of these pairs is, 0 to 1
     cache: bool = False  # keep what was said of an utterance in memory: two fp16 numbers a cell of the lattice
@@ -164,15 +165,21 @@ class Config:
     def _rules_of_distillation(self) -> tuple[tuple[bool, str], ...]:
         distill, train = self.distill, self.train
         inside = not distill.layers or not (train.graphs or self.model.checkpointing)
-        taught = bool(distill.lattice or distill.ctc or distill.layers)
-        alone = not (distill.ctc or distill.layers) and self.augment.speed == (1.0,)
+        others = bool(distill.ctc or distill.encoder or distill.layers)
+        alone = not others and self.augment.speed == (1.0,)
         return (
             (not distill.teacher or train.strategy == "ddp", "distill.teacher is for replicas: train.strategy=ddp"),
             (inside, "distill.layers looks into the encoder: without train.graphs and model.checkpointing"),
             (not distill.cache or alone, "distill.cache is for the lattice alone, and augment.speed=[1.0]"),
             (not distill.teacher or bool(distill.weights), "distill.teacher knows nothing without distill.weights"),
-            (not distill.teacher or taught, "distill.teacher says nothing: lattice, ctc and layers are off"),
-            (min(distill.lattice, distill.sharpness, distill.ctc, distill.layer) >= 0, "distill: no weight is below 0"),
+            (
+                not distill.teacher or bool(distill.lattice) or others,
+                "distill.teacher says nothing: lattice, ctc, encoder and layers are off",
+            ),
+            (
+                min(distill.lattice, distill.sharpness, distill.ctc, distill.encoder, distill.layer) >= 0,
+                "distill: no weight is below 0",
+            ),
         )
 
     def _rules_of_pruning(self) -> tuple[tuple[bool, str], ...]:

@@ -20,7 +20,7 @@ from .config import ConfigError, Distill, Model
 from .emitted import Emitted, check_classes, is_ctc, is_transducer
 
 BLANK = 0
-JOINER = "joiner"
+JOINER, ENCODER = "joiner", "encoder"
 ENOUGH = 1 << 16  # frames, for the ratio of rates
 SURE = -1e-6  # log p of a blank that is never more likely, so that what is left has a logarithm
 
@@ -39,6 +39,7 @@ class Said(NamedTuple):
 
     lattice: Lattice | None
     ctc: Tensor | None  # log p (B, T, classes)
+    encoded: Tensor | None  # (B, channels, 1, T)
     layers: tuple[Tensor, ...]  # (B, channels, 1, T)
 
 
@@ -90,7 +91,7 @@ class Distillation:
             raise ConfigError(
                 "distill.lattice is for transducers, student and teacher; distill.lattice=0 leaves it out"
             )
-        names = [JOINER] if self.settings.lattice else []
+        names = [*([JOINER] if self.settings.lattice else []), *([ENCODER] if self.settings.encoder else [])]
         return [*names, *filter(None, [self._ctc[at]]), *(pair[at] for pair in self._pairs)]
 
     @torch.no_grad()
@@ -101,30 +102,32 @@ class Distillation:
         labels = torch.where(columns < counts[:, None], labels, BLANK)
         length = -(-mel.shape[1] // self._stride)
         if self.settings.cache and all(each in self._kept for each in utterances):
-            return Said(self._remembered(utterances, (length, labels.shape[1]), mel.device), None, ())
+            return Said(self._remembered(utterances, (length, labels.shape[1]), mel.device), None, None, ())
         self.teacher(mel, frames, labels, counts)
         outputs, theirs = self._teachers, self.teacher.encoder.output_lengths(frames)
-        lattice = ctc = None
+        lattice = ctc = encoded = None
         if self.settings.lattice:
             cells = self._lattices.collapse(outputs.take(JOINER), labels, blank=BLANK, dim=1)
             lattice = at_rate(Lattice(*cells), theirs, self.ratio, length)
         if self.settings.ctc:
             posteriors = outputs.take(self._ctc[1])[:, : self.classes, 0].float().log_softmax(1)
             ctc = mean_at_rate(posteriors.exp(), self.ratio, length).clamp(min=1e-30).log().mT
+        if self.settings.encoder:
+            encoded = mean_at_rate(outputs.take(ENCODER), self.ratio, length)
         layers = tuple(mean_at_rate(outputs.take(pair[1]), self.ratio, length) for pair in self._pairs)
         outputs.forget()
         if self.settings.cache and lattice:
             self._remember(utterances, lattice, self._encoder.output_lengths(frames).tolist(), counts.tolist())
-        return Said(lattice, ctc, layers)
+        return Said(lattice, ctc, encoded, layers)
 
     def loss(self, said: Said, frames: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """The divergence from the teacher for what the student's last pass gave, a mean over utterances (a label's
         where the student's own loss is one). Where the student heard several views, the teacher's one stands beside
         each of them."""
         settings, frames = self.settings, self._encoder.output_lengths(frames)
-        first = next(each for each in (said.ctc, *(said.lattice or ()), *said.layers) if each is not None)
+        first = next(each for each in (said.ctc, said.encoded, *(said.lattice or ()), *said.layers) if each is not None)
         views = len(frames) // len(first)
-        lattice, ctc, layers = tree_map(partial(_repeated, views), said)
+        lattice, ctc, encoded, layers = tree_map(partial(_repeated, views), said)
         total = torch.zeros(len(frames), device=frames.device)
         if lattice is not None:
             found = self.outputs.take(JOINER)
@@ -140,10 +143,19 @@ class Distillation:
         if self._per_label:
             total = total / counts.clamp(min=1)
         mean = total.mean()
+        if encoded is not None:
+            mean = mean + settings.encoder * self._distance(encoded, frames)
         for (name, _), wanted in zip(self._pairs, layers, strict=True):
             mean = mean + settings.layer * unlikeness(self.outputs.take(name), wanted, frames)
         self.outputs.forget()
         return mean
+
+    def _distance(self, wanted: Tensor, frames: Tensor) -> Tensor:
+        found = self.outputs.take(ENCODER)
+        if found.shape[1] != wanted.shape[1]:
+            widths = f"the student's gives {found.shape[1]} channels, the teacher's {wanted.shape[1]}"
+            raise ConfigError(f"distill.encoder is for encoders of one width: {widths}; distill.layers bridges widths")
+        return distance(found, wanted, frames)
 
     def _remember(self, utterances: list[int], lattice: Lattice, frames: list[int], counts: list[int]) -> None:
         blank, label = lattice.blank.half().cpu(), lattice.label.half().cpu()
@@ -196,6 +208,16 @@ def mean_at_rate(x: Tensor, ratio: Fraction, length: int) -> Tensor:
     count = int(ratio)
     x = nn.functional.pad(x, (0, max(0, length * count - x.shape[-1])))[..., : length * count]
     return x.reshape(*x.shape[:-1], length, count).mean(-1)
+
+
+def distance(student: Tensor, teacher: Tensor, lengths: Tensor) -> Tensor:
+    """Power of the difference of two results in parts of the teacher's, over valid frames.
+
+    Args: outputs (B, channels, 1, T) of as many frames, and how many of them are valid (B,).
+    """
+    valid = (torch.arange(student.shape[-1], device=lengths.device) < lengths[:, None])[:, None, None]
+    apart, power = (each.float().mul(valid).square().sum() for each in (student - teacher, teacher))
+    return apart / power.clamp(min=1e-12)
 
 
 def unlikeness(student: Tensor, teacher: Tensor, lengths: Tensor) -> Tensor:

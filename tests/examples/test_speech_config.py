@@ -56,7 +56,7 @@ def test_what_is_wrong_is_named(file: str, override: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["distill.lattice=0"], "distill.teacher says nothing: lattice, ctc and layers are off"),
+        (["distill.lattice=0"], "distill.teacher says nothing: lattice, ctc, encoder and layers are off"),
         (["train.strategy=fsdp"], "distill.teacher is for replicas: train.strategy=ddp"),
         (
             ["train.graphs=true", 'distill.layers=["a = b"]'],

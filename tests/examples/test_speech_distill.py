@@ -119,7 +119,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(built: dict[str, str
     model = student(built)
     save_file(model.state_dict(), tmp_path / "same.safetensors")
     pairs = ("encoder.layers.0 = encoder.layers.0",)
-    settings = Distill(built["student"], str(tmp_path / "same.safetensors"), ctc=0.3, layers=pairs)
+    settings = Distill(built["student"], str(tmp_path / "same.safetensors"), ctc=0.3, encoder=1.0, layers=pairs)
     loss = distilled(settings, model)
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-4)
 
@@ -136,6 +136,25 @@ def test_rates_and_widths_are_bridged_and_every_part_teaches(built: dict[str, st
     loss.backward()
     gradients = {name: each.grad for name, each in model.named_parameters()}
     assert all(gradients[name] is not None for name in ("joiner.out.weight", "auxiliary_ctc.weight"))
+
+
+def test_an_encoder_is_as_far_from_its_teacher_s_as_their_valid_frames_are(
+    built: dict[str, str], tmp_path: Path
+) -> None:
+    model, teacher = student(built), student(built)
+    with torch.no_grad():
+        teacher.get_parameter("encoder.norm.weight").mul_(2.0)
+    save_file(teacher.state_dict(), tmp_path / "double.safetensors")
+    weights = str(tmp_path / "double.safetensors")
+    loss = distilled(Distill(built["student"], weights, lattice=0, encoder=3.0), model)
+    assert float(loss.detach()) == pytest.approx(3.0 * 0.25, rel=1e-4)  # half of its results
+    loss.backward()
+    assert model.get_parameter("encoder.norm.weight").grad is not None
+
+
+def test_encoders_of_two_widths_are_told_of(built: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"distill.encoder .* gives 16 channels, the teacher's 24; distill.layers"):
+        distilled(fast(built, lattice=0, encoder=1.0), student(built))
 
 
 def test_what_was_said_once_is_remembered(built: dict[str, str]) -> None:
