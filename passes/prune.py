@@ -22,7 +22,7 @@ from mctc.ir.recipes import compose, with_recipe
 from mctc.objectives.misfit import MisfitError
 from mctc.objectives.narrowed_heads import heads_of, with_columns
 from mctc.objectives.wiring import wires
-from mctc.rewrite.axis_groups import Groups, regroups_frames
+from mctc.rewrite.axis_groups import Groups
 from mctc.rewrite.base import Context, Masks, Pass
 from mctc.rewrite.dimensions import dimensions
 from mctc.rewrite.kept_ports import kept_of, narrowed
@@ -140,7 +140,7 @@ class _Resized:
             return self._part(op, rewriter)
         if isinstance(op, Pad):
             return self._padded(op, rewriter)
-        if isinstance(op, Reshape) and regroups_frames(op):
+        if isinstance(op, Reshape):
             return self._regrouped(op, rewriter)
         if isinstance(op, (Conv1d, Conv2d)) and op.groups > 1:
             left = self._left(op.x, channel_axis(op.x.type)) // self._left(op.weight, 1)
@@ -175,10 +175,12 @@ class _Resized:
         return rewriter.emit(Pad, *rewriter.operands(op), axis=op.axis, before=before, after=after, value=op.value)
 
     def _regrouped(self, op: Reshape, rewriter: Rewriter) -> tuple[Value, ...] | None:
-        axes, left = tuple(op.axes), self._left(op.result, len(op.axes) - 1)
-        if Extent.of(left) == op.result.type.extents[-1]:
+        extents = op.result.type.extents
+        left = [Extent.of(self._left(op.result, at)) if each.is_static else each for at, each in enumerate(extents)]
+        if left == list(extents):
             return None
-        return rewriter.emit(Reshape, *rewriter.operands(op), axes=(*axes[:-1], (axes[-1][0], left)))
+        axes = tuple((role, extent) for (role, _), extent in zip(op.axes, left, strict=True))
+        return rewriter.emit(Reshape, *rewriter.operands(op), axes=axes)
 
     def _shorter(self, op: Constant, rewriter: Rewriter) -> tuple[Value, ...] | None:
         value = op.value

@@ -14,7 +14,10 @@ from mctc.objectives.settings import OBJECTIVES, complete
 from mctc.objectives.transducers import Transducer
 from mctc.records import dataclass
 
-NO_OBJECTIVE = "the model has no objective, which would tell what reads the results of its components"
+NO_OBJECTIVE = (
+    "the model has no objective, which tells what reads the results of its components: "
+    "`train { objective = rnnt(blank = 0) }`"
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from mctc.ir.ops.recurrent import Gru, Lstm
 from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Slice, Split, SplitChannels
+from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Slice, Split, SplitChannels, Transpose
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.ops.training import Dropout, LayerDrop
 from mctc.ir.path_pattern import matches
@@ -33,6 +33,7 @@ from mctc.rewrite.convolution_groups import convolution, features_stay, outputs
 from mctc.rewrite.head_groups import attention
 from mctc.rewrite.held import Held
 from mctc.rewrite.interface_groups import interfaces
+from mctc.rewrite.reshape_groups import reshape, transpose
 from mctc.rewrite.scan_groups import selective_scan, ssd
 from mctc.rewrite.zeros import zeroed
 
@@ -284,29 +285,6 @@ def _sum(op: Op, groups: Groups) -> bool:
     return True
 
 
-def _reshape(op: Op, groups: Groups) -> bool:
-    """Frames side by side in the channels, or one behind the other: a channel goes in each of them."""
-    assert isinstance(op, Reshape)
-    if not regroups_frames(op):
-        return False
-    at = op.x.type.rank - 1
-    groups.alike(op.x, op.result, without=at)
-    fewer, more = sorted((groups.known(op.x, at), groups.known(op.result, at)), key=len)
-    groups.join(more, np.tile(fewer, len(more) // len(fewer)))
-    return True
-
-
-def regroups_frames(op: Reshape) -> bool:
-    """Whether what changes is how many frames and channels the last two axes have, and nothing else."""
-    x, y = op.x.type, op.result.type
-    channels = [type_.extents[-1] for type_ in (x, y)]
-    fewer, more = sorted(each.value for each in channels) if all(each.is_static for each in channels) else (1, 0)
-    return (
-        x.rank == y.rank >= 2 and x.roles == y.roles and x.roles[-1] is Role.CHANNEL and x.sequence == x.rank - 2
-        and x.axes[:-2] == y.axes[:-2] and more % fewer == 0 and more > 0
-    )  # fmt: skip
-
-
 def _slice(op: Op, groups: Groups) -> bool:
     assert isinstance(op, Slice)
     whole, part = groups.nodes(op.x, op.position), groups.nodes(op.result, op.position)
@@ -354,7 +332,7 @@ def _concat(op: Op, groups: Groups) -> bool:
 RULES: Mapping[type[Op], Callable[[Op, Groups], bool]] = {
     Unary: _unary, Scale: _unary, Clip: _unary, Cast: _unary, Dropout: _unary, LayerDrop: _unary, Binary: _binary,
     Constant: _constant, Linear: _linear, Conv1d: convolution, Conv2d: convolution, Split: _split, Slice: _slice,
-    Pad: _pad, Reshape: _reshape, SplitChannels: _split_channels, MergeChannels: _merge_channels,
+    Pad: _pad, Reshape: reshape, Transpose: transpose, SplitChannels: _split_channels, MergeChannels: _merge_channels,
     SelectiveScan: selective_scan, Ssd: ssd, Lstm: _cell, Gru: _cell, ChannelNorm: _norm, Embedding: _embedding,
     PositionalEmbedding: _embedding, Concat: _concat, ReduceSum: _sum, AxisOp: _along, Attention: attention,
     RelativeAttention: attention,

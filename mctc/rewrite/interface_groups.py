@@ -26,7 +26,7 @@ def interfaces(program: Program, groups: Groups) -> None:
         found, unread = wires(program), UNREAD
     except MisfitError as error:
         found = []
-        unread = f"{error.message}; `train {{ objective = rnnt(blank = 0) }}` would. Or {BEHIND}"
+        unread = f"{error.message}; or {BEHIND}"
     inside = [(each, *ends) for each in found if (ends := _channels(each)) is not None]
     made = {(wire.maker.name, wire.result): at for wire, at, _ in inside}
     taken = {wire.input: at for wire, _, at in inside}

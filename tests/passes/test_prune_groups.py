@@ -193,12 +193,15 @@ MOVED = """model m(width = 8) {
     PRUNE
 }
 """
+PARTS, WHOLE = '[["plain", 5], ["plain", 2], ["plain", width / 2]]', '[["plain", 5], ["plain", width]]'
 BODIES = {
     "late": "y + delay(y)",
     "folded and back": "unfold_time(gelu(fold_time(y, 2)), 2) + y",
     "twice and halved": "fold_time(upsample(y, 2), 2)",
     "parts": 'concat(slice(y, "channel", 2, 8), slice(y, "channel", 0, 2))',
     "padded": 'pad(y, axis = "channel", before = 2, after = 1)',
+    "by a weight in parts": f"op.linear(y, op.reshape(op.reshape(direction, axes = {PARTS}), axes = {WHOLE}))",
+    "by a weight turned round": "op.linear(y, transpose(transpose(direction, order = [1, 0]), order = [1, 0]))",
     "of unit length": "op.linear(y, direction * rsqrt(reduce_sum(direction ** 2, 1) + 1e-3))",
 }
 
@@ -209,6 +212,21 @@ def test_what_moves_or_sums_channels_takes_fewer(name: str, tmp_path: Path) -> N
     after = pruned(before)
     assert validate(Prune(), before, after) < 1e-9
     assert after.parameters["e.first.weight"].type.shape == (4, 20)
+
+
+MIXED = PARTS.replace("5], [", "4], [").replace("2], [", "5], [").replace("width / 2]", "2]")
+
+
+@pytest.mark.parametrize(
+    ("body", "share", "told"),
+    [
+        (BODIES["by a weight in parts"], 0.25, "some of its entries go together with others of it"),
+        (BODIES["by a weight in parts"].replace(PARTS, MIXED), 0.5, "its entries are those of reshape of e"),
+    ],
+)
+def test_parts_of_what_is_cut_up_stay(body: str, share: float, told: str, tmp_path: Path) -> None:
+    with pytest.raises(LocatedError, match=told):
+        pruned(program_of(MOVED.replace("BODY", body), tmp_path, f"e.first.channels: {share}"))
 
 
 @pytest.mark.parametrize("body", ["y - reduce_mean(y, 2)", "y * reduce_max(y, 2)", "y + reduce_sum(sigmoid(y), 2)"])

@@ -180,6 +180,7 @@ def test_a_whole_checkpoint_and_a_cut_one_make_the_same_heads(tmp_path: Path) ->
         ("parakeet_tdt", "encoder.subsample.proj.channels: 0.25; predictor.**.cells: 0.25", 0.95),
         ("denoiser", "enhance.into.channels: 0.25", 0.8),
         ("wav2vec2", "encoder.pos_conv.groups: 0.25", 0.9),
+        ("moonshine_tiny", "**.heads: 0.5", 0.85),
     ],
 )
 def test_specs_lose_widths_that_components_share(name: str, rule: str, fewer: float, tmp_path: Path) -> None:
