@@ -182,6 +182,8 @@ def _narrowed(array: Array, whole: Program, name: str) -> Array:
 
 def _place(whole: Program, weights: Weights, name: str) -> tuple[Path, int] | None:
     """Where the checkpoint's file holds just what `_bound` gives."""
+    if columns_left(whole.train, name.rpartition(".")[0]) is not None:
+        return None
     recipe = whole.parameters[name].recipe if name in whole.parameters else None
     while isinstance(recipe, Derived) and recipe.op == "reshape":
         (recipe,) = (each for each in recipe.operands if each is not None)
