@@ -11,12 +11,15 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from mctc.compress.opened import learner_of
 from mctc.compress.sorting import kept_tensors
+from mctc.driver import BuildOptions, build
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.language import elaborate_file
 from mctc.rewrite.axis_groups import Groups
 from mctc.rewrite.removed_groups import removed
+from mctc.runtime.built import open_built
 from mctc.targets.torch.learner import bound_values
 from mctc.weights import Weights
 
@@ -118,3 +121,20 @@ def test_the_pruned_module_trains(both: tuple[Program, Made, Made], tmp_path: Pa
         assert all(each.grad is not None and each.grad.isfinite().all() for each in small.model.parameters())
         optimizer.step()
     assert value.item() < before
+
+
+def test_weights_that_lie_in_a_whole_checkpoints_file_are_those_that_are_left(
+    both: tuple[Program, Made, Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mctc.targets.torch.mapped.SMALL", 0)
+    monkeypatch.setattr("mctc.targets.torch.mapped.MappedParameters.give_back", lambda self, parameter: None)  # no page
+    program, whole, _ = both
+    tensors = drawn(program, whole.model)
+    (tmp_path / "m.mct").write_text(SPEC.replace("NAME", "m").replace("PRUNE", RULES))
+    built = open_built(build(tmp_path / "m.mct", tmp_path / "built", BuildOptions(target="torch")).folder)
+    mel, labels = batch()[0][0].numpy(), np.array([3, 5])
+    losses = []
+    for name, each in (("whole", tensors), ("cut", kept(program, tensors))):
+        save_file({key: np.ascontiguousarray(value) for key, value in each.items()}, tmp_path / name)
+        losses.append(learner_of(built, tmp_path / name).loss(mel, labels))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
