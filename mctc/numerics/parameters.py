@@ -12,9 +12,9 @@ from mctc.ir.program import Function, Program
 from mctc.weights import Weights
 
 KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
-LAST = (
-    1 << 24
-)  # numbers of a large model that are held in float32: 64 MB; more would cost as much to hold as to make again
+LAST = 1 << 25
+"""Numbers of a large model that are held in float32: 128 MB, a layer and two parts of a table of words. To make more of
+them again costs what fresh memory for them does."""
 
 
 def is_small(program: Program) -> bool:

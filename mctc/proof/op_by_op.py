@@ -38,6 +38,7 @@ from mctc.runtime.step import Step
 from mctc.weights import Weights
 
 _ROUND = re.compile(r"\d+")  # in the name of a parameter: of which round it is
+_PART = re.compile(r"_\d+$")  # which part of a table that was cut; the first has none
 
 
 POLYNOMIAL = (
@@ -167,7 +168,7 @@ class OpByOp:
             if isinstance(op, ParameterOp):
                 parameter = self.program.parameters[op.parameter]
                 told = parameter.type, parameter.quantization, parameter.wide
-                likeness: Hashable = (_ROUND.sub("#", op.parameter), *told)
+                likeness: Hashable = (_ROUND.sub("#", _PART.sub("", op.parameter)), *told)
             elif op in self._pieces:
                 likeness = self._pieces[op].likeness
             else:
