@@ -26,8 +26,20 @@ class Piece(Protocol):
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """What it gives for what it takes, in order. Raises MctcError."""
 
-    def in_parts(self, arrays: Sequence[Array]) -> Iterator[tuple[Place, list[Array]]]:
-        """The same, in parts where that is large, each with its place in all results. Raises MctcError."""
+    @property
+    def cut_along(self) -> int | None:
+        """The axis of its results along which it makes each place as it makes the others; None where none is known, or
+        they are too small to be cut."""
+
+    @property
+    def shapes(self) -> Sequence[tuple[int | None, ...] | None]:
+        """Of its results, as they are declared."""
+
+    def in_parts(self, arrays: Sequence[Array], *, ends: bool = False) -> Iterator[tuple[Place, list[Array]]]:
+        """The same, in parts where that is large, each with its place in all results. Raises MctcError.
+
+        ends: the first and the last part along `cut_along` are enough.
+        """
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,13 @@ BLOCK = 1 << 16  # numbers that are compared at a time
 
 
 class Apart:
-    """Compares parts of a result with those of `expected`, each of which has to be given once."""
+    """Compares parts of a result with those of `expected`, each of which has to be given once.
 
-    def __init__(self, expected: Array) -> None:
-        self.expected = expected
+    some: that are enough, once their shape is known to be that of all.
+    """
+
+    def __init__(self, expected: Array, *, some: bool = False) -> None:
+        self.expected, self.some = expected, some
         self._numbers = 0  # that were given
         self._most = self._largest = 0.0
 
@@ -42,7 +45,8 @@ class Apart:
     def of(self, scale: float) -> tuple[float, float]:
         """The largest difference and the largest magnitude that it is measured in: of `expected`, or `scale` where that
         is more. Infinite for another shape, another whole number, and where one is not finite alone."""
-        if self._numbers != self.expected.size or self._most == np.inf:
+        whole = self._numbers == self.expected.size or (self.some and self._numbers > 0)
+        if not whole or self._most == np.inf:
             return np.inf, scale
         scale = max(self._largest, scale)
         return self._most / (scale or 1.0), scale

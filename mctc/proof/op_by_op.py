@@ -31,6 +31,7 @@ from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import MergeChannels, SplitChannels
 from mctc.ir.program import Function, Op, Parameter, Program, Value
 from mctc.ir.recipes import MOVING
+from mctc.proof.alike import is_alike_along
 from mctc.proof.apart import Apart
 from mctc.proof.beyond import Beyond
 from mctc.records import dataclass
@@ -142,7 +143,7 @@ class OpByOp:
         taken = self._pieces[op]
         if isinstance(op, POLYNOMIAL) and taken.likeness in self._shown:
             return
-        self._holds(taken, values, [values[result] for result in op.results])
+        self._holds(taken, values, [values[result] for result in op.results], op)
         if all(isinstance(each.owner, ParameterOp) or _varies(values[each]) for each in taken.values):
             self._shown.add(taken.likeness)
 
@@ -197,9 +198,13 @@ class OpByOp:
             raise UnprovenError(f"{value} has no name there")
         return self.parts.names[value]
 
-    def _holds(self, taken: _Taken, values: Mapping[Value, Array], expected: Sequence[Array]) -> None:
-        compared = [Apart(wanted) for wanted in expected]
-        for place, made in taken.piece.in_parts([values[value] for value in taken.values]):
+    def _holds(
+        self, taken: _Taken, values: Mapping[Value, Array], expected: Sequence[Array], op: Op | None = None
+    ) -> None:
+        axis, shapes = taken.piece.cut_along, [each.shape for each in expected]
+        ends = axis is not None and op is not None and is_alike_along(op, axis) and shapes == [*taken.piece.shapes]
+        compared = [Apart(wanted, some=ends) for wanted in expected]
+        for place, made in taken.piece.in_parts([values[value] for value in taken.values], ends=ends):
             for each, actual in zip(compared, made, strict=True):
                 each.add(place, actual)
         for number, each in enumerate(compared):

@@ -57,6 +57,16 @@ def test_a_part_that_is_not_given_or_beside_it_is_no_agreement() -> None:
     assert compared.of(0.0)[0] == np.inf
 
 
+def test_some_parts_are_enough_where_that_is_said_but_not_none() -> None:
+    wanted = np.arange(12, dtype=np.float32).reshape(3, 4)
+    compared = Apart(wanted, some=True)
+    assert compared.of(0.0)[0] == np.inf
+    compared.add((slice(0, 1),), wanted[:1].copy())
+    assert compared.of(0.0) == (0.0, 3.0)
+    compared.add((slice(2, 3),), wanted[:1].copy())
+    assert compared.of(0.0)[0] > 0
+
+
 def test_what_was_given_back_is_equal_and_a_view_of_other_numbers_is_not() -> None:
     numbers = np.arange(12, dtype=np.float32).reshape(3, 4)
     assert _apart(numbers.T, numbers.T) == (0.0, 0.0)

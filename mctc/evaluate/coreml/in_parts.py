@@ -1,4 +1,4 @@
-"""An operation called with a part of its operands after the other: what is large is never there as a whole.
+"""An operation called with parts of its operands: what is large is never there as a whole, or only its ends are made.
 
 Fresh memory costs more than most arithmetic. Along some axes an operation does with each place alone what it does with
 all: a softmax along every axis but its own, a product of matrices along those of the batch. Along these its operands
@@ -7,7 +7,7 @@ can be cut, and the results of the parts are the parts of its result, to the las
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -21,6 +21,14 @@ LARGE = 1 << 21
 PART = 1 << 20
 """Numbers of operands and results that are there at a time, if one place along the axis has no more."""
 
+PRODUCTS = 1 << 26
+"""Products that a convolution takes of which only the ends are made."""
+ENDS = 16
+"""Of a convolution's channels an end is one part of so many."""
+
+CHANNELS = {"x": None, "weight": 0, "bias": 0}
+"""What a convolution takes, and along which axis that has the channels of its result."""
+
 ELEMENTWISE = frozenset({"elementwise_unary", "elementwise_binary"})
 """Families of operations that work number by number."""
 ACTIVATIONS = frozenset({"elu", "gelu", "relu", "sigmoid", "silu", "softplus", "softsign"})
@@ -33,38 +41,64 @@ SIZES = frozenset({"split_sizes"})
 
 @dataclass(frozen=True)
 class Cut:
-    """axis: along which operands and results are cut, all of the same extent there; step: places of a part."""
+    """axis: of the results that are cut, all of `extent` places there; step: places of a part.
+
+    given: along which axis each of what the function takes is cut with them; None for what each place takes whole.
+    """
 
     axis: int
     extent: int
     step: int
+    given: tuple[int | None, ...]
 
-    def places(self) -> Iterator[slice]:
-        """The parts, in order."""
-        for begin in range(0, self.extent, self.step):
-            yield slice(begin, min(begin + self.step, self.extent))
+    def places(self, *, ends: bool = False) -> list[slice]:
+        """The parts in order, or the first and the last of them."""
+        begins = range(0, self.extent, self.step)
+        if ends and len(begins) > 2:
+            return [slice(0, self.step), slice(self.extent - self.step, self.extent)]
+        return [slice(begin, min(begin + self.step, self.extent)) for begin in begins]
 
 
 def cut_of(function: Function) -> Cut | None:
     """How the one operation of a function is cut; None where it isn't large, isn't one, or can't be."""
-    operations = [each for each in function.operations if each.type != "const"]
-    if len(operations) != 1 or sum(map(_size, function.outputs)) < LARGE:
+    operation = _only(function)
+    if operation is None or sum(map(_size, function.outputs)) < LARGE:
         return None
-    held = {each.outputs[0].name: each.attributes["val"] for each in function.operations if each.type == "const"}
     shapes = {_shape(item) for item in (*function.inputs, *function.outputs)}
     ranks = {len(shape) for shape in shapes}
-    independent = _independent(operations[0], held, next(iter(ranks))) if len(ranks) == 1 else ()
+    independent = _independent(operation, _constants(function), next(iter(ranks))) if len(ranks) == 1 else ()
     for axis in independent:
         extents = {shape[axis] for shape in shapes}
         if len(extents) == 1 and (extent := extents.pop()) > 1:
             at_once = sum(map(_size, (*function.inputs, *function.outputs))) // extent
-            return Cut(axis, extent, max(1, PART // at_once))
+            return Cut(axis, extent, max(1, PART // at_once), (axis,) * len(function.inputs))
     return None
 
 
-def part_of(function: Function, axis: int, extent: int) -> Function:
-    """The function over so many places along an axis of all that it takes and gives."""
-    sized = {item.name: _with(item, axis, extent) for item in (*function.inputs, *function.outputs)}
+def ends_of(function: Function) -> Cut | None:
+    """How it is cut for who wants the ends of its results alone: a convolution in its channels, too, each of which is
+    made of all that comes in and of a row of the weight, and of the bias a number."""
+    operation = _only(function)
+    if operation is None or operation.type != "conv":
+        return cut_of(function)
+    values = {item.name: item for item in function.inputs}
+    named = {key: operation.inputs[key][0] for key in CHANNELS if operation.inputs.get(key)}
+    axes = {each.name: CHANNELS[key] for key, each in named.items() if isinstance(each, Reference)}
+    groups = [_constant(each, _constants(function)) for each in operation.inputs.get("groups", ())]
+    weight = named.get("weight")
+    if axes.keys() != values.keys() or len(axes) != len(named) or not isinstance(weight, Reference):
+        return None  # a constant has channels of its own
+    extent, *row = _shape(values[weight.name]) or (0,)
+    alone = all(each is not None and int(each.value()) == 1 for each in groups)
+    if not alone or sum(map(_size, function.outputs)) * prod(row) < PRODUCTS:
+        return None
+    return Cut(1, extent, max(1, extent // ENDS), tuple(axes[item.name] for item in function.inputs))
+
+
+def part_of(function: Function, cut: Cut, extent: int) -> Function:
+    """The function over so many places of what is cut."""
+    axes = [*zip(function.inputs, cut.given), *((item, cut.axis) for item in function.outputs)]
+    sized = {item.name: item if axis is None else _with(item, axis, extent) for item, axis in axes}
     operations = tuple(
         replace(each, outputs=tuple(sized.get(item.name, item) for item in each.outputs))
         for each in function.operations
@@ -90,6 +124,15 @@ def _independent(operation: Operation, held: Mapping[str, Constant], rank: int) 
     declaration = REGISTRY.get(operation.type)
     known = declaration is not None and declaration.family in ELEMENTWISE
     return range(rank) if known or operation.type in ACTIVATIONS else ()
+
+
+def _only(function: Function) -> Operation | None:
+    operations = [each for each in function.operations if each.type != "const"]
+    return operations[0] if len(operations) == 1 else None
+
+
+def _constants(function: Function) -> Mapping[str, Constant]:
+    return {each.outputs[0].name: each.attributes["val"] for each in function.operations if each.type == "const"}
 
 
 def _constant(binding: Binding, held: Mapping[str, Constant]) -> Constant | None:

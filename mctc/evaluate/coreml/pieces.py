@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from mctc.evaluate.coreml.in_parts import cut_of, part_of
+from mctc.evaluate.coreml.in_parts import Cut, cut_of, ends_of, part_of
 from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.parts import Frame, Place
 from mctc.package.model import Binding, Block, Constant, Function, Operation, Reference
@@ -34,18 +34,36 @@ class Piece:
         """Results in order for arrays in order. Raises what compiling and running a function raises."""
         return self._call(self._named(arrays))
 
-    def in_parts(self, arrays: Sequence[Array]) -> Iterator[tuple[Place, list[Array]]]:
+    def in_parts(self, arrays: Sequence[Array], *, ends: bool = False) -> Iterator[tuple[Place, list[Array]]]:
         """The same a part after the other where results are large and operands can be cut."""
-        cut = cut_of(self.function)
-        if cut is None:
+        cut = self._ends if ends else cut_of(self.function)
+        if cut is None or not all(map(_fits, self.function.inputs, arrays)):
             yield (), self(arrays)
             return
         calls: dict[int, Call] = {}  # by places of a part: the last one may have fewer
-        for places in cut.places():
-            size, place = places.stop - places.start, (*(slice(None),) * cut.axis, places)
+        for places in cut.places(ends=ends):
+            size, place = places.stop - places.start, _at(cut.axis, places)
             if size not in calls:
-                calls[size] = self.compiled(part_of(self.function, cut.axis, size))
-            yield place, calls[size](self._named([array[place] for array in arrays]))
+                calls[size] = self.compiled(part_of(self.function, cut, size))
+            given = [
+                array if axis is None else array[_at(axis, places)]
+                for axis, array in zip(cut.given, arrays, strict=True)
+            ]
+            yield place, calls[size](self._named(given))
+
+    @property
+    def cut_along(self) -> int | None:
+        """The axis of results whose ends are made alone where that is asked for."""
+        return None if self._ends is None else self._ends.axis
+
+    @cached_property
+    def _ends(self) -> Cut | None:
+        return ends_of(self.function)
+
+    @property
+    def shapes(self) -> list[tuple[int | None, ...] | None]:
+        """Of the results, as they are declared."""
+        return [item.type.shape if isinstance(item.type, TensorType) else None for item in self.function.outputs]
 
     def _named(self, arrays: Sequence[Array]) -> dict[str, Array]:
         return dict(zip((item.name for item in self.function.inputs), arrays, strict=True))
@@ -174,6 +192,14 @@ class Pieces:
                 places[item.name] = len(places)
             told.append((operation.type, operands, others, tuple(item.type for item in operation.outputs)))
         return (*told, tuple(places[name] for name in function.body.outputs))
+
+
+def _at(axis: int, places: slice) -> Place:
+    return (*(slice(None),) * axis, places)
+
+
+def _fits(item: NamedType, array: Array) -> bool:
+    return isinstance(item.type, TensorType) and item.type.shape == array.shape
 
 
 def _constants(operation: Operation) -> dict[str, Constant]:

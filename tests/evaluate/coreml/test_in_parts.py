@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.evaluate.coreml import Evaluator
+from mctc.evaluate.coreml import EvaluationError, Evaluator
 from mctc.evaluate.parts import Piece
 from mctc.package import TensorType
 from tests.evaluate.coreml.conftest import Sketch, constant
@@ -80,6 +80,70 @@ def test_parts_are_those_of_the_whole(
     assert count == parts
     for each, wanted in zip(made, whole, strict=True):
         np.testing.assert_array_equal(each, wanted)
+
+
+WEIGHT, X = (40, 3, 1, 2), (1, 3, 4, 6)
+
+
+def _convolution(shape: tuple[int, ...] = WEIGHT, **settings: Any) -> Piece:
+    sketch = Sketch()
+    names = [sketch.input(name, "fp32", each) for name, each in (("a", X), ("w", shape), ("b", (shape[0],)))]
+    given = {key: constant(value) for key, value in settings.items()}
+    taken = {"x": "a", "weight": "w", "bias": "b"} | given
+    sketch.op("conv", {"y": TensorType("fp32", (1, shape[0], 4, 5))}, **taken)
+    package = sketch.package(["y"])
+    names = [name for name in names if name in taken.values()]
+    found = Evaluator(package, "fp32").pieces(package.default_function).between(names, ["y"])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("weight", "settings", "parts"),
+    [
+        (WEIGHT, {}, [slice(0, 2), slice(38, 40)]),
+        (WEIGHT, {"groups": 1}, [slice(0, 2), slice(38, 40)]),
+        ((33, 3, 1, 2), {}, [slice(0, 2), slice(31, 33)]),
+        ((2, 3, 1, 2), {}, [slice(0, 1), slice(1, 2)]),
+        ((39, 1, 1, 2), {"groups": 3}, None),
+        (WEIGHT, {"bias": np.ones(40, np.float32)}, None),
+        (WEIGHT, {"weight": np.ones(WEIGHT, np.float32)}, None),
+    ],
+)
+def test_of_a_convolution_the_ends_of_its_channels_are_made(
+    monkeypatch: pytest.MonkeyPatch, weight: tuple[int, ...], settings: dict[str, Any], parts: list[slice] | None
+) -> None:
+    monkeypatch.setattr("mctc.evaluate.coreml.in_parts.PRODUCTS", 1)
+    called = _convolution(weight, **settings)
+    generator = np.random.default_rng(0)
+    shapes = {"a": X, "w": weight, "b": (weight[0],)}
+    arrays = [generator.standard_normal(shapes[item.name]).astype(np.float32) for item in called.function.inputs]  # type: ignore[attr-defined]
+    (whole,) = called(arrays)
+    found = list(called.in_parts(arrays, ends=True))
+    assert [place for place, _ in found] == ([(slice(None), each) for each in parts] if parts else [()])
+    assert called.cut_along == (1 if parts else None)
+    assert called.shapes == [whole.shape]
+    for place, (part,) in found:
+        np.testing.assert_allclose(part, whole[place], rtol=1e-6, atol=1e-6)
+    assert len(list(called.in_parts(arrays))) == 1
+
+
+def test_a_small_convolution_is_called_as_a_whole() -> None:
+    assert _convolution().cut_along is None
+
+
+def test_the_ends_of_a_product_are_its_first_and_its_last_matrix() -> None:
+    called = piece("matmul", [(1, 5, 4, 6), (1, 5, 6, 5)], [(1, 5, 4, 5)])
+    arrays = [np.ones(shape, np.float32) for shape in ((1, 5, 4, 6), (1, 5, 6, 5))]
+    found = [place for place, _ in called.in_parts(arrays, ends=True)]
+    assert found == [(slice(None), slice(0, 1)), (slice(None), slice(4, 5))]
+    assert called.cut_along == 1
+
+
+def test_what_is_given_in_another_shape_is_refused_in_parts_too() -> None:
+    called = piece("exp", [(5, 2)], [(5, 2)])
+    with pytest.raises(EvaluationError, match="an array of shape"):
+        list(called.in_parts([np.ones((6, 2), np.float32)]))
 
 
 def test_as_many_places_as_a_part_may_have_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

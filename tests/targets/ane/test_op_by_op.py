@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mctc.driver.make import build
 from mctc.driver.options import BuildOptions
 from mctc.driver.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
+from mctc.evaluate.coreml.pieces import Piece
 from mctc.ir.build import Builder
 from mctc.ir.location import Origin
 from mctc.ir.op import Op
@@ -58,7 +60,7 @@ class Artifact:
     def read_back(self, package: Package, function: str | None = None) -> list[Agreement]:
         """What a build finds where this is what it wrote, of one function or all."""
         engine = Evaluator(package, "fp32", keep_weights=False)
-        read = Readback(self.folder, lambda _: engine, "fp32", EmitError, limit_of("fp16"), self.target.named)
+        read = Readback(self.folder, lambda _: engine, "fp32", EmitError, limit_of("fp16"), named=self.target.named)
         asked = {name: each for name, each in self.written.interfaces.items() if function in (None, name)}
         return read.steps(self.program, self.weights, asked)
 
@@ -166,9 +168,10 @@ def test_what_the_whole_proof_finds_is_proven_by_no_op(
 
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every operation that can be called with parts of its operands is, with one place of them at a time."""
-    monkeypatch.setattr("mctc.evaluate.coreml.in_parts.LARGE", 2)
-    monkeypatch.setattr("mctc.evaluate.coreml.in_parts.PART", 1)
+    """Every operation that can be called with parts of its operands is, with one place of them at a time, and products
+    with the first and the last alone."""
+    for name in ("LARGE", "PART", "PRODUCTS"):
+        monkeypatch.setattr(f"mctc.evaluate.coreml.in_parts.{name}", 1)
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -181,13 +184,26 @@ def test_what_the_whole_proof_finds_is_proven_by_no_op_in_parts(
 
 
 @pytest.mark.usefixtures("in_parts")
-def test_what_was_written_is_proven_in_parts_with_the_same_error(
+def test_what_was_written_is_proven_in_parts_and_products_by_their_ends(
     made: Artifact, whole: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    parts: list[tuple[bool, int]] = []
+    in_parts = Piece.in_parts
+
+    def counted(self: Piece, arrays: Sequence[np.ndarray], *, ends: bool = False) -> Iterator[Any]:
+        found = list(in_parts(self, arrays, ends=ends))
+        parts.append((ends, len(found)))
+        return iter(found)
+
+    monkeypatch.setattr(Piece, "in_parts", counted)
     found = made.read_back(made.package)
     assert not whole
+    assert (True, 2) in parts
+    assert max(count for ends, count in parts if not ends) > 2
     monkeypatch.undo()
-    assert found == made.read_back(made.package)
+    for each, other in zip(found, made.read_back(made.package), strict=True):
+        assert (each.function, each.result, each.op_by_op) == (other.function, other.result, True)
+        assert each.error == pytest.approx(other.error, abs=1e-6)
 
 
 def test_what_is_alike_is_told_apart_where_it_meets(made: Artifact, whole: list[str]) -> None:
@@ -309,6 +325,22 @@ def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, whole: list[str]
         made, replace(package, functions={**package.functions, "encoder": _with(function, place, changed)}), "encoder"
     )
     assert whole[:1] == ["encoder"]
+
+
+def test_what_functions_share_lies_in_one_place_and_other_tensors_in_others(made: Artifact) -> None:
+    engine = Evaluator(made.package, "fp32", keep_weights=False)
+    lies: dict[object, str] = {}
+    for name, function in made.package.functions.items():
+        pieces, again = engine.pieces(name), Evaluator(read_package(made.package.path), "fp32").pieces(name)
+        for operation in (each for each in function.operations if each.outputs):
+            item = operation.outputs[0]
+            place = pieces.lies(item.name)
+            assert place == again.lies(item.name)
+            if place is not None:
+                assert lies.setdefault(place, item.name) == item.name
+            elif operation.type == "const":
+                assert not operation.attributes["val"].stored_bytes
+    assert lies
 
 
 def test_stored_numbers_that_lie_in_the_package_are_not_read_from_there_where_they_were_written_otherwise(
