@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mctc.linter.coreml.graph import PackageGraph
-from mctc.linter.coreml.placement import Eligible, Placement
+from mctc.linter.coreml.placement import Eligible, Placement, Predicted
 from mctc.linter.coreml.rule import Effect, Hit, PackageRule, PlacementRule, RuleFamily, Severity, Sides
 from mctc.linter.coreml.segment import CHARGES, Backend
 from mctc.linter.coreml.target import Scope, Target
@@ -55,16 +55,21 @@ def _not_worth_it(placement: Placement, target: Target) -> Iterator[Hit]:
     share, saving, able = found
     what = f"the whole of {placement.function.name}" if share == 1.0 else _most_of(placement, share)
     saved = f"saves only {int(saving)} µs" if saving >= 1 else "saves nothing"
-    doubt = ", within the estimate's error" if saving * target.device.doubt >= NEEDED else ""
+    close = saving * target.device.doubt >= NEEDED or Predicted.DOUBTFUL in placement.predicted
+    doubt = ", within the estimate's error" if close else ""
     yield Hit(f"{what} is {able}, but {saved} where {NEEDED:.0f} µs are needed: likely on the CPU{doubt}")
 
 
 def _just_worth_it(placement: Placement, target: Target) -> Iterator[Hit]:
     found = _saving(placement, off_engine=False)
-    if found is not None and NEEDED <= found[1] < NEEDED * target.device.doubt:
-        yield Hit(
-            f"{placement.function.name} saves {int(found[1])} µs where {NEEDED:.0f} µs are needed: too close to call"
-        )
+    if found is None or found[1] < NEEDED:
+        return
+    # Where no op is contested, estimates that rest on one size alone make all of it doubtful.
+    unsure = set(placement.predicted) == {Predicted.DOUBTFUL} and Eligible.CONTESTED not in placement.eligible
+    near = found[1] < NEEDED * target.device.doubt
+    if near or unsure:
+        name, saves = placement.function.name, f"saves {int(found[1])} µs where {NEEDED:.0f} µs are needed"
+        yield Hit(f"{name} {saves}{'' if near else ', by estimates that may be off by more'}: too close to call")
 
 
 def _most_of(placement: Placement, share: float) -> str:
@@ -198,7 +203,8 @@ RULES = RuleFamily(
             why="""
                 The charges are known (125 µs for a launch, 125 µs for copying outputs), and so are an M4's estimates
                 with macOS 27.0.1: within 3 % there it is too close to call. For other chips nothing was published, so
-                it is called too close within a factor of two.
+                it is called too close within a factor of two. Some estimates, such as those of linear layers that
+                aren't square, rest on one size alone, and may be off by more.
             """,
             fix="Look at the plan on the device (MLComputePlan).",
             source="751K/Apple-Neural-Engine-Microarchitecture-Study-M6 coreml_dispatch.md section 2.3",

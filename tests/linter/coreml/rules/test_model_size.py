@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mctc.linter.coreml.placement import Eligible
+from mctc.linter.coreml.placement import Eligible, Predicted
 from mctc.linter.coreml.segment import CHARGES
 from tests.linter.coreml.conftest import Check, Messages
 
@@ -30,7 +30,10 @@ def weighing(size: int) -> str:
 )
 def test_large_packages(check: Check, size: int, system: str | None, codes: set[str]) -> None:
     report = check(weighing(size), system=system)
-    assert {f.rule.code for f in report.findings if f.rule.code.startswith("ANE-SZ-00")} - {"ANE-SZ-005"} == codes
+    assert {f.rule.code for f in report.findings if f.rule.code.startswith("ANE-SZ-00")} - {
+        "ANE-SZ-005",
+        "ANE-SZ-005b",
+    } == codes
 
 
 @pytest.mark.parametrize(
@@ -110,3 +113,23 @@ def test_what_sources_disagree_about_is_not_said_to_be_eligible(messages: Messag
     assert found == [
         "the whole of main is eligible or contested, but saves nothing where 250 µs are needed: likely on the CPU"
     ]
+
+
+def linear(made: int) -> str:
+    """A layer that isn't square: of such the study has one alone, so how long the CPU takes is in doubt."""
+    return f"x: fp16[1, 64, 512]\ny: fp16[1, 64, {made}] = linear(x=x, weight=fp16[{made}, 512])\nreturn y"
+
+
+@pytest.mark.parametrize(
+    ("code", "made", "said"),
+    [
+        ("ANE-SZ-005", 1024, "likely on the CPU, within the estimate's error"),
+        ("ANE-SZ-005b", 64, "by estimates that may be off by more: too close to call"),
+    ],
+)
+def test_a_place_that_estimates_leave_in_doubt_is_said_to_be(
+    check: Check, messages: Messages, code: str, made: int, said: str
+) -> None:
+    assert check(linear(made), device="m4").functions[0].shares[Predicted.DOUBTFUL] == 1.0
+    (message,) = messages(code, linear(made), device="m4")
+    assert message.endswith(said)
