@@ -180,8 +180,10 @@ class Evaluator:
                 operator, tensor = "*", self.session.emit("reciprocal", [right], {}, node.span, frame)[0]
             op, attributes = _number_with(operator, float(left))
         if tensor is None or op is None:
+            if operator == "/" and is_number(right):  # any other number has a quotient
+                raise fail("MCT0071", f"{describe(left)} / 0 divides by zero", node.span)
             message = f"`{node.operator}` does not work between {describe(left)} and {describe(right)}"
-            raise fail("MCT0070", message, node.span, "tensors take + - * / @, comparisons, and ** 2 or ** 0.5")
+            raise fail("MCT0070", message, node.span, _instead(operator, right))
         return self.session.emit(op, [tensor], attributes, node.span, frame)[0]
 
     def _choice(self, node: s.Choice, frame: Frame) -> Given:
@@ -219,6 +221,13 @@ def _with_number(operator: str, right: float) -> tuple[str | None, Attributes]:
     if operator == "**" and right in (2.0, 0.5):
         return ("square" if right == 2.0 else "sqrt"), {}
     return None, {}
+
+
+def _instead(operator: str, right: Single) -> str:
+    """What can be written in place of what does not work."""
+    if operator == "**" and is_number(right):
+        return "tensors take ** 2 and ** 0.5; a third power is `x * x ** 2`, any other `exp(p * log(x))` of x > 0"
+    return "tensors take + - * / @, comparisons, and ** 2 or ** 0.5"
 
 
 def _number_with(operator: str, left: float) -> tuple[str | None, Attributes]:

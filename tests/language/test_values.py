@@ -65,6 +65,20 @@ def test_an_expression_without_a_value_is_refused(expression: str, code: str, el
 
 
 @pytest.mark.parametrize(
+    ("expression", "code", "hint"),
+    [("x / 0", "MCT0071", None), ("x ** 3", "MCT0070", "`x * x ** 2`"), ('x + "1"', "MCT0070", "tensors take + - * /")],
+)
+def test_arithmetic_that_a_tensor_does_not_take_is_told_with_what_it_does(
+    expression: str, code: str, hint: str | None, elaborate: Elaborate
+) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        elaborate(component(f"return {expression}"))
+    (found,) = caught.value.diagnostics
+    assert found.code == code
+    assert found.hint is None if hint is None else hint in str(found.hint)
+
+
+@pytest.mark.parametrize(
     ("extent", "inferred"),
     [("T/4", "T/4"), ("2 * T + 1", "2*T + 1"), ("T * 3 / 2 - T", "T/2"), ("B * T", "B*T")],
 )
