@@ -37,8 +37,8 @@ class Prune(Pass):
     """Cuts the last entries of dimensions that the `prune` section names, and what goes with them in other layers.
 
     Parameters become slices of the checkpoint's tensors, so a checkpoint of either size binds; attention has fewer
-    heads, norms count fewer channels. `mctc prune` sorts a checkpoint so that the last entries are those that the loss
-    feels least.
+    heads, norms count fewer channels, components hand fewer of them on to one another. `mctc prune` sorts a checkpoint
+    so that the last entries are those that the loss feels least.
     """
 
     name = "prune"

@@ -13,10 +13,14 @@ from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from mctc.coded import write_coded
+from mctc.compress.sorting import kept_tensors
 from mctc.driver import BuildOptions, build
 from mctc.driver.manifest import WHOLE
 from mctc.driver.reading import read_program
 from mctc.ir.text import parse_program
+from mctc.language import elaborate_file
+from mctc.rewrite.axis_groups import Groups
+from mctc.rewrite.removed_groups import removed
 from mctc.score.manifests.nemo import read_nemo
 from mctc.targets.torch.learner import bound_values
 from mctc.weights import Weights
@@ -267,6 +271,23 @@ def test_pruning_grows_with_the_steps_and_begins_with_the_whole_model(place: Pat
         Pruning(Prune(str(pruned), 0, 9), Emitted(Model(str(pruned / "training"))).model())
     with pytest.raises(ConfigError, match="prunes nothing"):
         Pruning(Prune(str(place / "learner"), 0, 9), model)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_from_a_checkpoint_cut_of_a_width_that_components_share(place: Path) -> None:
+    shutil.copytree(ROOT / "spec/lib", place / "lib", dirs_exist_ok=True)
+    section = "    prune { encoder.subsample.proj.channels: 0.25; predictor.lstm.cells: 0.5 }\n    quantize {"
+    (place / "narrow.mct").write_text((ROOT / "spec/mct_small.mct").read_text().replace("    quantize {", section))
+    narrow = build(place / "narrow.mct", place / "narrow", BuildOptions(defines=DEFINES, target="torch")).folder
+    program = elaborate_file(place / "narrow.mct", defines=DEFINES)
+    groups, weights = Groups(program), averaged(place / "whole", "1")
+    tensors = kept_tensors(program, groups, removed(program, groups), {k: v.numpy() for k, v in weights.items()})
+    assert tensors["auxiliary_ctc.weight"].shape[1] == 12
+    save_file({name: torch.from_numpy(each) for name, each in tensors.items()}, place / "narrow.safetensors")
+    told = [f"model.training={narrow / 'training'}", f"model.start={place / 'narrow.safetensors'}", "data.dev=[]"]
+    assert main([str(place / "conf.toml"), *told, f"train.run={place / 'narrowed'}"]) == 0
+    losses = [line["loss"] for line in curve(place / "narrowed") if "loss" in line]
+    assert losses[-1] < losses[0]
 
 
 NORMED = """model m() {

@@ -13,7 +13,9 @@ from bench.reduced import SIZES
 from mctc.coded import opened
 from mctc.compress.sorting import kept_tensors, orders, sorted_tensors
 from mctc.diagnostics.diagnostic import LocatedError
+from mctc.driver import BuildOptions, build
 from mctc.driver.load import load_program
+from mctc.ir.ops.linear import channel_axis
 from mctc.ir.program import Program
 from mctc.ir.recipes import compose, with_recipe
 from mctc.ir.text import parse_program, print_program
@@ -195,3 +197,30 @@ def test_specs_lose_widths_that_components_share(name: str, rule: str, fewer: fl
     assert sizes[1] < fewer * sizes[0]
     assert all(len(Groups(after).of(value, axis)) == extent.value for f in after.functions.values()
                for value in f.inputs for axis, extent in enumerate(value.type.extents) if extent.is_static)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["ane", "onnx", "coreai", "mlx"])
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("mct_small", "encoder.subsample.proj.channels: 0.25; predictor.**.cells: 0.25"),
+        ("mct2_small", "encoder.subsample.proj.channels: 0.25; encoder.**.heads: 0.5; encoder.**.state: 0.5"),
+        ("whisper_tiny", "encoder.conv2.channels: 0.25; **.heads: 0.5"),
+    ],
+)
+def test_every_target_stores_what_is_left_in_few_bits_and_computes_it(
+    name: str, rule: str, target: str, tmp_path: Path
+) -> None:
+    text = Path(f"spec/{name}.mct").read_text()
+    end = text.index("\n}\n", text.index("\nmodel "))
+    forms = "quantize { encoder.**: int4(per_channel); **: int8(per_channel) }"
+    told = f"prune {{ {rule} }}" if "quantize {" in text else f"prune {{ {rule} }}\n    {forms}"
+    (tmp_path / f"{name}.mct").write_text(f"{text[:end]}\n    {told}{text[end:]}")
+    size = {**SIZES[name], "width": 64, "depth": 1}
+    options = BuildOptions(target=target, defines=size, verify_each=target == "onnx")
+    result = build(tmp_path / f"{name}.mct", tmp_path / "built", options)  # refused where it computes something else
+    stored = {each.quantization.scheme for each in result.compiled.deployed.parameters.values() if each.quantization}
+    assert stored == {"int4", "int8"}
+    made = result.compiled.whole.functions["encoder"].results[0][1].type
+    assert made.extents[channel_axis(made)].value == 48
