@@ -305,14 +305,16 @@ def _exports(module: ModuleType, path: Path) -> Iterator[Plugin]:
             f"{path}: {EXPORTS} must be a table of lists by kind, not {exports!r}",
             hint=f'for example {EXPORTS} = {{"passes": [MyPass]}}',
         )
+    for kind in exports or {}:
+        if kind not in KINDS:
+            raise PluginError(f"{path}: {EXPORTS} has the kind {kind!r}", hint=f"the kinds are {listing(KINDS)}")
     if not exports or not any(exports.values()):
+        told = f"has no {EXPORTS}" if exports is None else f"lists nothing in {EXPORTS}"
         raise PluginError(
-            f"{path}: this file has no {EXPORTS}, so it brings nothing",
+            f"{path}: this file {told}, so it brings nothing",
             hint=f'end it with, for example, {EXPORTS} = {{"passes": [MyPass]}}',
         )
     for kind, members in exports.items():
-        if kind not in KINDS:
-            raise PluginError(f"{path}: {EXPORTS} has the kind {kind!r}", hint=f"the kinds are {listing(KINDS)}")
         if not isinstance(members, (list, tuple)):
             raise PluginError(f"{path}: {EXPORTS}[{kind!r}] must be a list of classes, not {members!r}")
         for member in members:

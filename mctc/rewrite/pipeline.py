@@ -120,6 +120,7 @@ def _run(
         if verifies:
             verify(after, known)
         return promise, after
+    functions = tuple(program.functions)
     try:
         promise = cls(**options)
         after = promise.run(program, context)
@@ -129,6 +130,8 @@ def _run(
         raise PassError(f"{_named(cls)} fails: {type(error).__name__}: {error}", hint=MEND) from error
     if not isinstance(after, Program):
         raise PassError(f"{_named(cls)} returns {after!r:.60}, where a program belongs", hint=MEND)
+    if lost := [name for name in functions if name not in after.functions]:
+        raise PassError(f"{_named(cls)} leaves no function {lost[0]}, which was in the program", hint=MEND)
     try:
         verify(after, known)
     except VerificationError as error:

@@ -197,8 +197,9 @@ def test_a_lost_function_is_found() -> None:
         del new.functions["step"]
         return new
 
+    own = {"name": "lose", "promise": Exact(), "run": lose, "__module__": "mctc.passes.made_up"}
     with pytest.raises(ValidationError, match="pass lose lost function step"):
-        run(type("lose", (Pass,), {"name": "lose", "promise": Exact(), "run": lose}))
+        run(type("lose", (Pass,), own))
 
 
 def test_an_interface_may_be_reshaped() -> None:
@@ -269,6 +270,11 @@ def test_where_a_stage_breaks_a_rule_it_runs_again_and_ends_at_the_pass_that_bro
         (lambda *_: {}, "returns {}, where a program belongs"),
         (lambda *_: 1 / 0, "fails: ZeroDivisionError: division by zero"),
         (lambda *_: sys.exit(0), "fails: SystemExit: 0"),
+        (
+            lambda _, program, __: replace(program, functions={}),
+            "pass `clumsy` of .* leaves no function f, which was in",
+        ),
+        (lambda _, program, __: program.functions.clear() or program, "leaves no function f, which was in the program"),
         (lambda _, program, __: break_result(program), "leaves a program that breaks a rule: .*is not a value"),
     ],
 )
