@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-LARGE = 3 << 24
-"""Numbers of an array before whose like memory is given back: 192 MB in fp32, more than the scores of an attention or a
-table of fifty thousand words."""
+LARGE = 3 << 25
+"""Numbers of an array before whose like memory is given back: 384 MB in fp32. For smaller ones the same memory would be
+asked for again, at the price of clearing it."""
 
 
 def give_back() -> None:
