@@ -22,8 +22,10 @@ Scalar = bool | int | float | Fraction | str | Extent | None
 AttributeValue = Scalar | TensorType | Array | Entry | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"]
 """An array is the value of a constant; lists become tuples where an op is made."""
 Attributes = Mapping[str, AttributeValue]
+PLAIN = frozenset({bool, int, float, str, tuple, type(None), TensorType, Extent})
+"""Types of most attributes, none of them an array's."""
 
 
 def is_array(value: object) -> TypeGuard[Array]:
     """Whether a value is a numpy array, told without numpy, which a spec without arrays has no need of."""
-    return hasattr(type(value), "__array_function__")
+    return type(value) not in PLAIN and hasattr(type(value), "__array_function__")

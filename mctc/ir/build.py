@@ -14,7 +14,7 @@ from mctc.ir.fields import Required
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, Op
 from mctc.ir.program import Parameter, Program, Value
-from mctc.ir.types import DType, TensorType
+from mctc.ir.types import DType, TensorType, shared
 
 if TYPE_CHECKING:  # naming it imports numpy
     from numpy.typing import ArrayLike
@@ -140,7 +140,7 @@ def _inferred(definition: type[Op], operands: Sequence[Value | None], attributes
     types = tuple(inferred) if isinstance(inferred, Sequence) else ()
     if not types or not all(isinstance(type_, TensorType) for type_ in types):
         raise InferenceError(f"`infer` of op {definition.name} gives {inferred!r:.60}, where a tuple of types belongs")
-    op.typed(types)
+    op.typed(tuple(map(shared, types)))
     op.verified = op.around()
     return op
 

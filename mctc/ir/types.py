@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -141,6 +141,13 @@ class TensorType:
     def __str__(self) -> str:
         bound = f" < {self.bound}" if self.bound is not None else ""
         return f"{self.dtype.value}[{', '.join(map(str, self.axes))}]{bound}"
+
+
+@lru_cache(maxsize=1 << 12)
+def shared(type_: TensorType) -> TensorType:
+    """The first of equal types. Those of ops and parameters are compared in every pass: sharing them makes that a look
+    at which object they are."""
+    return type_
 
 
 def plain(dtype: DType, *extents: ExtentLike) -> TensorType:

@@ -10,7 +10,7 @@ from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
 from mctc.ir.dims import Extent
 from mctc.ir.domain import Domain, Interval
-from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.ir.types import Axis, DType, Role, TensorType, shared
 from mctc.language import syntax as s
 from mctc.language.domains import domain_of, is_bound
 from mctc.language.expressions import Evaluator
@@ -62,7 +62,7 @@ class Types:
         """The tensor type that `node` stands for in `frame`."""
         dtype = self.dtype(node)
         axes = [axis for part in node.axes for axis in self.axis(part, frame, parameter)]
-        return TensorType(dtype, tuple(axes), self.bound(node, dtype, frame))
+        return shared(TensorType(dtype, tuple(axes), self.bound(node, dtype, frame)))
 
     def bound(self, node: s.Type, dtype: DType, frame: Frame) -> Extent | None:
         """The bound of token ids: all that a type says of its entries but for the inputs of components."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.attribute_value import AttributeValue
@@ -45,16 +46,21 @@ class Rewriter(Builder):
         self.function, self.by = function, by
         self.context = context or Context()
         self.kept = set(function.outputs)
-        self._new: dict[Value, Value] = {}
+        self._new: dict[Value | None, Any] = {None: None}  # an operand that is absent stays so
         self._note = ""
-        self._taken: set[Op] = set()
+
+    @cached_property
+    def _old(self) -> set[Op]:
+        """The ops of the old function: those of them that are taken over belong to it as well."""
+        return set(self.function.ops)
 
     @cached_property
     def uses(self) -> dict[Value, list[Op]]:
         return self.function.uses()
 
     def __getitem__(self, old: Value) -> Value:
-        return self._new[old]
+        new: Value = self._new[old]
+        return new
 
     def known(self, old: Value) -> Value | None:
         """The new value of an old one that has been visited, else None."""
@@ -62,12 +68,12 @@ class Rewriter(Builder):
 
     def maybe(self, old: Value | None) -> Value | None:
         """The new value of an optional operand."""
-        return None if old is None else self._new[old]
+        new: Value | None = self._new[old]
+        return new
 
     def operands(self, op: Op) -> tuple[Value | None, ...]:
         """The new operands of an old op."""
-        new = self._new
-        return tuple([None if old is None else new[old] for old in op.operands])
+        return tuple(map(self._new.__getitem__, op.operands))
 
     def named(self, op: Op, operand: str) -> Value | None:
         """The new value of the operand declared as `operand`."""
@@ -120,7 +126,6 @@ class Rewriter(Builder):
 
     def _take(self, op: Op) -> tuple[Value, ...]:
         self.ops.append(op)
-        self._taken.add(op)
         return op.results
 
     def emit(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: AttributeValue) -> tuple[Value, ...]:
@@ -169,7 +174,7 @@ class Rewriter(Builder):
         change = self._note or f"{op.name} became {names or 'nothing'}"
         origin = op.origin.after(self.by, change)
         for new in made:
-            if new not in self._taken:  # those belong to the old program as well
+            if new not in self._old:
                 new.origin = origin
 
     def rebuild(self, rule: Rule, retype: Retype | None = None) -> Function:
@@ -197,18 +202,16 @@ class Rewriter(Builder):
             if parameter.type is not op.declared and parameter.type != op.declared:
                 return False
             self._parameters[op.parameter] = op.result
-            operands = old
-        else:
-            operands = tuple([None if each is None else known[each] for each in old])
+        operands = tuple(map(known.__getitem__, old))
         if operands == old:
-            for value in self._take(op):
-                known[value] = value
-            return True
-        if not _alike(operands, old):
+            new = self._take(op)
+        elif _alike(operands, old):
+            new = self._again(op, operands, op.origin)
+            for value, again in zip(op.results, new):
+                again.name = value.name
+        else:
             return False
-        for value, new in zip(op.results, self._again(op, operands, op.origin)):
-            known[value] = new
-            new.name = value.name
+        known.update(zip(op.results, new))
         return True
 
     def _retyped(self, value: Value, retype: Retype) -> Value:

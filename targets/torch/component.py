@@ -252,9 +252,12 @@ class Component:
         types = [value.type for _, value in self.function.results]
         return [t.extents[axis] for t in types if (axis := t.find(Role.TIME)) is not None]
 
+    @cached_property
+    def _symbols(self) -> Sequence[str]:
+        return dimensions([self.function], Role.TIME)
+
     def _rate(self, extent: Extent) -> Fraction:
-        symbols = dimensions([self.function], Role.TIME)
-        return Fraction(0) if self.framed is None else extent.coefficient(symbols[0]) / self._counted
+        return Fraction(0) if self.framed is None else extent.coefficient(self._symbols[0]) / self._counted
 
     def needs_valid(self, node: Node) -> bool:
         """Whether a node's `forward` takes the mask."""

@@ -151,6 +151,8 @@ def refused_names(
     """The instances and parameters of a program that a module can't call as the spec does, each once."""
     seen: set[str] = set()
     for path, location in _named(program):
+        if path in seen:
+            continue  # most ops are in an instance with others
         elements = path.split(".")
         for index, element in enumerate(elements):
             inside = ".".join(elements[: index + 1])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 RUNTIME = Path(__file__).with_name("runtime")
-RELATIVE = re.compile(r"^\s*from \.(\w*) import ([\w, ]*)", re.MULTILINE)
+RELATIVE = re.compile(r"from \.(\w*) import ([\w, ]*)")  # found by what it begins with, so as a line's indent is not
 ALWAYS = ("device", "engine_arithmetic", "losses")  # what a training script wants besides the model
 
 
@@ -34,5 +34,10 @@ def _owner(source: Path, modules: Iterable[str]) -> str | None:
 
 def _siblings(path: Path) -> list[str]:
     """The modules beside a file that it imports, at its top or later."""
-    found = RELATIVE.findall(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    found = [each.groups() for each in RELATIVE.finditer(text) if not _line_before(text, each.start()).strip()]
     return [name for module, names in found for name in ([module] if module else re.findall(r"\w+", names))]
+
+
+def _line_before(text: str, place: int) -> str:
+    return text[text.rfind("\n", 0, place) + 1 : place]

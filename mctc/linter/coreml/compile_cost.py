@@ -5,8 +5,7 @@ From counts of ops and weights and from published rows (compile_rates.py). docs/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -183,7 +182,7 @@ def _depth(ops: Iterable[Op]) -> int:
 
 
 def _multiplies_computed(op: Op) -> bool:
-    return sum(isinstance(each, Reference) and each.name not in op.function.fixed for each in _bindings(op)) > 1
+    return sum(isinstance(each, Reference) and each.name not in op.function.fixed for each in op.bound) > 1
 
 
 def _row(op: Op) -> int:
@@ -208,7 +207,7 @@ def _weight_bytes(ops: Sequence[Op]) -> int:
         op = waiting.pop()
         seen.add(op)
         function = op.function
-        for binding in _bindings(op):
+        for binding in op.bound:
             name = binding.name if isinstance(binding, Reference) else ""
             constant = binding if isinstance(binding, Constant) else function.constants.get(name)
             if constant is not None:
@@ -217,7 +216,3 @@ def _weight_bytes(ops: Sequence[Op]) -> int:
             if made_by is not None and made_by not in seen:
                 waiting.append(made_by)
     return sum(sizes.values())
-
-
-def _bindings(op: Op) -> Iterator[Reference | Constant]:
-    return chain.from_iterable(op.bindings(operand) for operand in op.operands)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -81,6 +82,13 @@ class Op:
         if not found and self.is_constexpr and operand in self.operation.attributes and operand not in NOT_OPERANDS:
             return (self.operation.attributes[operand],)  # the form of iOS 16
         return found
+
+    @property
+    def bound(self) -> Iterator[Reference | Constant]:
+        """What all operands are bound to, in their order."""
+        if not self.is_constexpr:
+            return chain.from_iterable(self.operation.inputs.values())
+        return chain.from_iterable(map(self.bindings, self.operands))
 
     def types(self, operand: str) -> list[ValueType | None]:
         """The type of every value of an operand; None for a name that nothing defines."""
@@ -234,8 +242,7 @@ class FunctionGraph:
         """Every stored constant, in whatever form it is bound."""
         yield from self.constants.values()
         for op in (*self.ops, *self.constexprs):
-            for operand in op.operands:
-                yield from (binding for binding in op.bindings(operand) if isinstance(binding, Constant))
+            yield from (binding for binding in op.bound if isinstance(binding, Constant))
 
     def _add(self, block: Block, inside: Op | None) -> None:
         for item in block.inputs:

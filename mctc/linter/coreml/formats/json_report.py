@@ -334,17 +334,16 @@ def _lines(value: Any) -> list[str]:
 def _opened(value: Any, indent: str) -> list[str] | None:
     """The lines of a value that holds records: a list of objects, an object of nothing but objects, or what holds such.
     None for another, which stands on one line."""
-    if not value or not isinstance(value, (dict, list)):
+    if not value or not isinstance(value, (dict, list)) or (isinstance(value, list) and not isinstance(value[0], dict)):
         return None
     inner = indent + "  "
+    inside = list(value.values()) if isinstance(value, dict) else value
+    held = [_opened(each, inner) if isinstance(each, (dict, list)) else None for each in inside]
     if isinstance(value, list):
-        if not isinstance(value[0], dict):
-            return None
-        labels, inside, marks = [""] * len(value), value, "[]"
+        labels, marks = [""] * len(value), "[]"
+    elif any(held) or all(isinstance(each, dict) for each in inside):
+        labels, marks = [f"{json_text(key)}: " for key in value], "{}"
     else:
-        labels, inside, marks = [f"{json_text(key)}: " for key in value], list(value.values()), "{}"
-    held = [_opened(each, inner) for each in inside]
-    if marks == "{}" and not any(held) and not all(isinstance(each, dict) for each in inside):
         return None
     lines = [marks[0]]
     for label, each, opened in zip(labels, inside, held):
