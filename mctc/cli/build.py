@@ -150,6 +150,7 @@ def summary(result: BuildResult) -> list[str]:
     """What was built, in a few lines: sizes, operations, states, latency, and how it was proven."""
     from mctc.driver.compiled import DERIVE
     from mctc.driver.contents import added, listing
+    from mctc.driver.manifest import NAME
 
     manifest = result.manifest
     files = [result.folder / name for name in manifest["files"]]
@@ -187,7 +188,9 @@ def summary(result: BuildResult) -> list[str]:
     if (result.folder / "training").is_dir():
         lines.append(f"  to train: {result.folder}/training, PyTorch modules that need torch alone")
     # Of what Python keeps beside modules that were imported nothing is told.
-    if kept := [name for name in added(result.folder) if "__pycache__" not in name.split("/")]:
+    if kept := [
+        name for name in added(result.folder, {*manifest["files"], NAME}) if "__pycache__" not in name.split("/")
+    ]:
         lines.append(f"  kept, though no build wrote it: {listing(kept)}")
     if "seed" in manifest["weights"]:
         lines.append(

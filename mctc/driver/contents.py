@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from filecmp import cmp
 from pathlib import Path, PurePosixPath
 
 from mctc.diagnostics.errors import MctcError
-from mctc.driver.manifest import NAME, seal, sha256
+from mctc.driver.manifest import NAME, paths_below, seal, sha256
 from mctc.driver.options import BuildError
 from mctc.driver.reading import AGAIN, read_json
 
@@ -39,20 +40,21 @@ def built_files(folder: Path) -> dict[str, str]:
     return {**files, NAME: sha256(path) if intact else ""}
 
 
-def differing(folder: Path) -> list[str]:
-    """The files of a build that are not as they were built, those that are gone among them."""
-    return [name for name, hash_ in built_files(folder).items() if not _is(folder / name, hash_)]
+def differing(folder: Path, built: Mapping[str, str] | None = None) -> list[str]:
+    """The files of a build that are not as they were built, those that are gone among them. built: what
+    `built_files` gives, where that is known."""
+    built = built_files(folder) if built is None else built
+    return [name for name, hash_ in built.items() if not _is(folder / name, hash_)]
 
 
-def changed(folder: Path) -> list[str]:
+def changed(folder: Path, built: Mapping[str, str] | None = None) -> list[str]:
     """The files of a build that hold something else than was built. Raises BuildError for a damaged manifest."""
-    return [name for name in differing(folder) if os.path.lexists(folder / name)]
+    return [name for name in differing(folder, built) if os.path.lexists(folder / name)]
 
 
-def added(folder: Path) -> list[str]:
-    """Files, links and empty folders inside a folder that no build wrote. Raises BuildError for a damaged manifest."""
-    built = built_files(folder)
-    return sorted(name for name in _entries(folder) if name not in built)
+def added(folder: Path, built: Collection[str]) -> list[str]:
+    """Files, links and empty folders inside a folder that are none of those that a build wrote."""
+    return sorted(name for name in paths_below(folder) if name not in built)
 
 
 def listing(names: Collection[str]) -> str:
@@ -61,21 +63,22 @@ def listing(names: Collection[str]) -> str:
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 
-def check_unchanged(folder: Path) -> None:
+def check_unchanged(folder: Path, built: Mapping[str, str] | None = None) -> None:
     """Raises BuildError when a file of the build in `folder` was changed since, or its manifest is damaged."""
-    if names := changed(folder):
+    if names := changed(folder, built):
         raise BuildError(
             f"changed since {folder} was built: {listing(names)}",
             hint="keep the change elsewhere, choose another place with -o, or pass --force to replace it",
         )
 
 
-def carry(old: Path, new: Path, *, force: bool = False) -> None:
+def carry(old: Path, new: Path, built: Collection[str], *, force: bool = False) -> None:
     """Brings what no build wrote from a folder to the one that takes its place, as hard links where that can be done.
 
-    force: a file of the new build stays in place of one of them. Raises BuildError otherwise, and brings nothing.
+    built: the files of the old one that a build wrote. force: a file of the new build stays in place of one of them.
+    Raises BuildError otherwise, and brings nothing.
     """
-    names = added(old)
+    names = added(old, built)
     taken = [name for name in names if _stands(old, new, name)]
     if taken and not force:
         raise BuildError(
@@ -110,22 +113,12 @@ def blamed(folder: Path) -> Iterator[None]:
         raise BuildError(f"{folder} is damaged ({cause}): not as built: {listing(names)}", hint=AGAIN) from error
 
 
-def _entries(folder: Path) -> Iterator[str]:
-    """Everything below a folder but the folders that hold something. Links are not followed. Raises OSError."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for place, folders, files in os.walk(folder, onerror=fail):
-        links = [name for name in folders if (Path(place) / name).is_symlink()]
-        for name in (*files, *links):
-            yield (Path(place) / name).relative_to(folder).as_posix()
-        if not folders and not files and Path(place) != folder:
-            yield Path(place).relative_to(folder).as_posix()
-
-
 def _is(path: Path, hash_: str) -> bool:
-    return path.is_file() and not path.is_symlink() and sha256(path) == hash_
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(mode) and sha256(path) == hash_
 
 
 def _stands(old: Path, new: Path, name: str) -> bool:

@@ -29,10 +29,10 @@ def replaced(target: Path, *, force: bool = False) -> Iterator[Path]:
     def keep(old: Path, new: Path) -> None:
         if force and not _is_build(old):
             return
-        before = old == target
+        before, built = old == target, built_files(old)
         if before and not force:
-            check_unchanged(old)
-        carry(old, new, force=force or not before)
+            check_unchanged(old, built)
+        carry(old, new, built, force=force or not before)
 
     try:
         with atomic.replaced(target, keep) as fresh:
@@ -48,10 +48,12 @@ def check_replaceable(target: Path, *, force: bool = False, inputs: Iterable[Pat
     inputs: files that are read; a folder that mctc did not write and that holds one is not replaced even by `force`.
     """
     _check_kind(target, force=force)
-    if target.is_dir() and not _is_build(target):
+    if not target.is_dir():
+        return
+    if not _is_build(target):
         _check_holds(target, {f"{path}, which is read": path for path in inputs})
-    if not force and target.is_dir():
-        check_unchanged(target)
+    if not force:
+        check_unchanged(target, built_files(target))
 
 
 def _is_build(folder: Path) -> bool:

@@ -13,7 +13,7 @@ FAULTS = (
         name="checkpoints-dropped",
         file="mctc/driver/folder.py",
         what="a rebuild drops what no build wrote into the folder",
-        old="        carry(old, new, force=force or not before)\n",
+        old="        carry(old, new, built, force=force or not before)\n",
         new="        pass\n",
         caught_by=f"{FOLDER}::test_what_no_build_wrote_is_in_the_new_folder_too",
     ),
