@@ -92,30 +92,34 @@ def _params(kw_only: bool) -> Any:
 def _collected(cls: Any, kw_only: bool) -> bool:
     """Collects the fields of a class as the library does, at a third of the time: it looks at every annotation with
     three regular expressions. False, and nothing changed, where it may read one in another way, or finds a fault."""
-    own: dict[str, Any] = vars(cls).get("__annotations__", {})
-    if KIND is None or not all(isinstance(told, str) for told in own.values()):
+    members = vars(cls)
+    own: dict[str, Any] = members.get("__annotations__", {})
+    held = [name for name, value in members.items() if isinstance(value, dataclasses.Field)]
+    given: dict[str, Any] = {}
+    for name, told in own.items():
+        if not isinstance(told, str):
+            return False
+        if told.startswith("ClassVar["):
+            continue
+        given[name] = value = getattr(cls, name, dataclasses.MISSING)
+        default = value.default if isinstance(value, dataclasses.Field) else value
+        if type(default).__hash__ is None or any(word in told for word in SPECIAL):
+            return False
+    if KIND is None or not given.keys() >= {*held}:
         return False
-    names = [name for name, told in own.items() if not told.startswith("ClassVar[")]
-    given = {name: getattr(cls, name, dataclasses.MISSING) for name in names}
-    defaults = [each.default if isinstance(each, dataclasses.Field) else each for each in given.values()]
-    held = {name for name, value in vars(cls).items() if isinstance(value, dataclasses.Field)}
-    if (
-        any(word in own[name] for name in names for word in SPECIAL)
-        or any(type(default).__hash__ is None for default in defaults)
-        or not held.issubset(names)
-    ):
-        return False
-    bases = [getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__[-1:0:-1]]
-    fields = {name: each for of_base in bases for name, each in of_base.items()}
+    fields = {}
+    for base in cls.__mro__[-1:0:-1]:
+        fields.update(getattr(base, "__dataclass_fields__", {}))
     for name, value in given.items():
         each: Any = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
         each.name, each.type, each._field_type = name, own[name], KIND
         each.kw_only = kw_only if each.kw_only is dataclasses.MISSING else each.kw_only
         fields[name] = each
-        if name in held and each.default is dataclasses.MISSING:
+    for name in held:
+        if fields[name].default is dataclasses.MISSING:
             delattr(cls, name)
-        elif name in held:
-            setattr(cls, name, each.default)
+        else:
+            setattr(cls, name, fields[name].default)
     cls.__dataclass_fields__, cls.__dataclass_params__ = fields, _params(kw_only)
     further = {"__match_args__": tuple(name for name, each in fields.items() if each.init and not each.kw_only)}
     further |= {"__replace__": REPLACE} if REPLACE is not None else {}
@@ -261,20 +265,27 @@ def _set(name: str, value: str, frozen: bool) -> str:
 
 
 def _repr(fields: Fields) -> Callable[[Any], str]:
-    shown = [each.name for each in fields if each.repr]
+    told: Callable[[Any], str] | None = None
 
-    @recursive_repr()
-    def told(self: Any) -> str:
-        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+    def first(self: Any) -> str:
+        nonlocal told
+        if told is None:  # most classes are shown to nobody
+            shown = [each.name for each in fields if each.repr]
+            told = recursive_repr()(lambda of: _told(of, shown))
+        return told(self)
 
-    return told
+    return first
+
+
+def _told(of: Any, names: Sequence[str]) -> str:
+    return f"{type(of).__qualname__}({', '.join(f'{name}={getattr(of, name)!r}' for name in names)})"
 
 
 def _comparison(cls: type, fields: Fields, frozen: bool) -> dict[str, Any]:
-    values, identity = (_values([each.name for each in chosen]) for chosen in (
-        [each for each in fields if each.compare],
-        [each for each in fields if (each.compare if each.hash is None else each.hash)],
-    ))  # fmt: skip
+    compared = [each.name for each in fields if each.compare]
+    values = identity = _values(compared)
+    if any(each.hash is not None for each in fields):
+        identity = _values([each.name for each in fields if (each.compare if each.hash is None else each.hash)])
 
     def equal(self: Any, other: Any) -> bool:
         if other is self:
