@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mctc.evaluate.adapt import adapt
 from mctc.ir.attribute_value import Attributes
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
@@ -136,6 +135,8 @@ def _sequence_last(old: Value, rewriter: Rewriter, layout: Layout) -> Value:
 
 
 def _constant(op: Constant, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    from mctc.evaluate.adapt import adapt  # few programs have constants with roles
+
     old, new = op.result.type, layout(op.result.type)
     array = adapt(np.asarray(op.value), old, new)
     return rewriter.emit(Constant, value=array, dtype=op.dtype.value, roles=tuple(role.value for role in new.roles))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mctc.arguments import SECONDS, expect
-from mctc.driver.engine import Engine
 from mctc.driver.manifest import NAME, called, read_manifest, sha256
 from mctc.driver.options import BuildError
 from mctc.driver.reading import AGAIN
@@ -30,6 +29,7 @@ from mctc.tokens.errors import TokensError
 if TYPE_CHECKING:  # a build reads functions back that it has just written: it has no need of what else a folder holds
     from mctc.audio.front_end import FrontEnd
     from mctc.decode.vocabulary import Vocabulary
+    from mctc.driver.engine import Engine
     from mctc.tokens.table import Tokens
     from mctc.weights import Weights
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mctc.driver.engine import Engine, Executable
 from mctc.driver.target import Load
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 
 if TYPE_CHECKING:
+    from mctc.driver.engine import Engine, Executable
     from mctc.streaming.run import Call
 
 

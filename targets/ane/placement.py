@@ -6,7 +6,6 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mctc.driver.budget import hold
 from mctc.driver.options import BuildOptions
 from mctc.driver.target import Written
 from mctc.ir.islands import computes_wide
@@ -16,9 +15,9 @@ from mctc.linter.coreml.formats.json_report import render_json
 from mctc.linter.coreml.formats.page import render_page
 from mctc.linter.coreml.report import Finding, Place, Report
 from mctc.linter.coreml.rule import Severity
+from mctc.linter.coreml.rules import OF_NETWORKS
 from mctc.linter.coreml.table import table
 from mctc.package import Package
-from mctc.targets.ane.predicted_cost import predicted_cost
 from mctc.targets.ane.summary import DATA, PAGE
 
 
@@ -27,7 +26,7 @@ def write_placement(
 ) -> Sequence[str]:
     """Checks packages, as read back, for the device (the oldest if None), with places in the spec; returns errors as
     lines. Raises BuildError where a budget is predicted not to hold."""
-    rules = list(table().rules.values())
+    rules = list(table(without=OF_NETWORKS).rules.values())
     reports = []
     for artifact, package in packages.items():
         report = check_package(
@@ -38,6 +37,9 @@ def write_placement(
     (folder / DATA).write_text(f"{render_json(reports)}\n", encoding="utf-8")
     (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")
     if options.budgets:
+        from mctc.driver.budget import hold
+        from mctc.targets.ane.predicted_cost import predicted_cost
+
         hold(options.budgets, predicted_cost(reports), reports[0].target)
     return [
         each

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.device_refusals import long_axes, lookups_that_stay, whole_numbers
-from mctc.driver.engine import Engine
 from mctc.driver.options import LAYOUTS, STATES, BuildOptions
 from mctc.driver.refusal import Refusal
 from mctc.driver.target import Load, Written
@@ -17,6 +16,7 @@ from mctc.ir.program import Function, Program, Value
 from mctc.targets.ane.errors import EmitError
 
 if TYPE_CHECKING:
+    from mctc.driver.engine import Engine
     from mctc.package import Package
     from mctc.weights import Weights
 

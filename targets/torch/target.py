@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mctc.driver.compiled import Compiled, Requirements
-from mctc.driver.engine import Engine
 from mctc.driver.names import identifier, place
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.refusal import Refusal, refuse
@@ -28,6 +27,7 @@ from mctc.tokens.names import FILE as TOKENS
 from mctc.tokens.names import METADATA
 
 if TYPE_CHECKING:
+    from mctc.driver.engine import Engine
     from mctc.driver.learner import Learner
     from mctc.targets.torch.module import ModuleText
     from mctc.weights import Weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from mctc.linter.coreml.graph import LARGEST, Op, Shape, as_tensor, size_of
 
@@ -17,6 +18,7 @@ def multiply_accumulates(ops: Iterable[Op]) -> int:
     return min(sum(operations(op) // 2 for op in ops if op.type in OPERATIONS), LARGEST)
 
 
+@lru_cache(maxsize=1 << 12)
 def known(shape: Shape | None) -> tuple[int, ...]:
     """A shape, where an extent that is not known or zero counts as one."""
     return tuple(max(1, extent) if extent is not None else 1 for extent in shape or ())

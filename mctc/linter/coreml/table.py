@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from mctc.linter.coreml.rule import Rule, RuleFamily
 from mctc.plugins import PluginError, registry
@@ -18,9 +18,11 @@ class Table:
     family: Mapping[str, str]
 
 
-def table() -> Table:
-    """Every rule. Raises PluginError when a family can't be imported, is none, or two rules have one code."""
-    families: tuple[RuleFamily, ...] = tuple(registry().load("rules", name) for name in registry().names("rules"))
+def table(without: Container[str] = ()) -> Table:
+    """Every rule, but for those of the families named in `without`. Raises PluginError when a family can't be imported,
+    is none, or two rules have one code."""
+    names = [name for name in registry().names("rules") if name not in without]
+    families: tuple[RuleFamily, ...] = tuple(registry().load("rules", name) for name in names)
     rules: dict[str, Rule] = {}
     owner: dict[str, str] = {}
     for family in families:

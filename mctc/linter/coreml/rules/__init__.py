@@ -22,3 +22,6 @@ BUILT_IN = {
     "whole-graph": "whole_graph:RULES",
 }
 """The family of rules by its name: `module:RULES`, the module being of this folder."""
+
+OF_NETWORKS = ("neural-networks",)
+"""Families that look at models of the older kind alone: an ML program has no need of them."""
