@@ -107,7 +107,7 @@ def _collected(cls: Any, kw_only: bool) -> bool:
             return False
     if KIND is None or not given.keys() >= {*held}:
         return False
-    fields = {}
+    fields: dict[str, Any] = {}
     for base in cls.__mro__[-1:0:-1]:
         fields.update(getattr(base, "__dataclass_fields__", {}))
     for name, value in given.items():

@@ -44,5 +44,5 @@ class DeployCommonSubexpressions(CommonSubexpressions):
 
 def _key(op: Op, rewriter: Rewriter) -> tuple[Hashable, ...]:
     """Equal for ops that give equal results. New values: those of ops already merged are the same objects."""
-    operands = tuple(None if value is None else id(value) for value in rewriter.operands(op))
-    return op.name, operands, tuple((name, attribute_key(value)) for name, value in op.attributes.items())
+    operands = tuple([None if value is None else id(value) for value in rewriter.operands(op)])
+    return op.name, operands, tuple([(name, attribute_key(value)) for name, value in op.attributes.items()])

@@ -42,4 +42,6 @@ def _encoder(separator: str, default: Default | None) -> Callable[[Any], str]:
 
 def _key(key: object) -> str:
     """A key as JSON has it: text, whatever it was."""
+    if isinstance(key, str):
+        return json.dumps(key)
     return json.dumps({key: 0})[1 : -len(": 0}")]

@@ -39,6 +39,8 @@ from mctc.ir.types import TensorType
 
 T = TypeVar("T")
 
+PLAIN = (bool, int, str)
+
 
 def print_program(program: Program, *, locations: bool = False) -> str:
     """The whole program. With `locations` the text holds all of it; without, all but origins."""
@@ -202,7 +204,11 @@ def _attributes(given: Mapping[str, object], defaults: Mapping[str, object]) -> 
 
 def _is_default(value: object, default: object) -> bool:
     """By text, so that 1 and 1.0 stay apart."""
-    return default is not REQUIRED and (value is default or value_text(value) == value_text(default))
+    if value is default or default is REQUIRED:
+        return value is default
+    if type(value) in PLAIN and type(value) is type(default):  # whose texts are alike where they are
+        return value == default
+    return value_text(value) == value_text(default)
 
 
 def _trimmed(operands: Iterable[T]) -> list[T]:

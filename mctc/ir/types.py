@@ -101,7 +101,7 @@ class TensorType:
         """The shape of a static type. Raises ExtentError when an extent is symbolic."""
         return tuple(extent.value for extent in self.extents)
 
-    @property
+    @cached_property
     def size(self) -> int:
         return prod(self.shape)
 

@@ -8,7 +8,7 @@ and the ops that made it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -56,7 +56,7 @@ def fold_parameters(program: Program, by: str, foldable: Foldable = structural) 
     names, parameters = _named(program, wanted, by)
     new = replace(program, functions={}, parameters=parameters)
     for name, function in program.functions.items():
-        rule = _Rule(known[name], names)
+        rule = _Rule(known[name], names, parameters)
         new.functions[name] = Rewriter(new, function, by).rebuild(rule)
     return drop_dead(new)
 
@@ -122,16 +122,23 @@ def _wanted(function: Function, known: dict[Value, _Known]) -> Iterator[_Known]:
     yield from (known[value] for value in function.outputs if value in known)
 
 
-def _named(program: Program, wanted: list[_Known], by: str) -> tuple[dict[Hashable, str], dict[str, Parameter]]:
-    """A name for every wanted recipe, and the parameters of those names."""
+def _named(
+    program: Program, wanted: list[_Known], by: str
+) -> tuple[dict[tuple[str, Hashable], str], dict[str, Parameter]]:
+    """A name for every wanted recipe of a parameter that is folded into, and the parameters that are left."""
+    folded = {found.main for found in wanted if found.chain}
     forms: dict[str, dict[Hashable, _Known]] = {}
     for found in wanted:
         if found.main is not None:
-            forms.setdefault(found.main, {}).setdefault(recipe_key(found.recipe), found)
-    names: dict[Hashable, str] = {}
+            of_main = forms.setdefault(found.main, {})
+            if found.main in folded:
+                of_main.setdefault(recipe_key(found.recipe), found)
+    names: dict[tuple[str, Hashable], str] = {}
     parameters: dict[str, Parameter] = {}
     taken = set(program.parameters)
     for main, of_main in forms.items():
+        if not of_main:  # most parameters
+            parameters[main] = program.parameters[main]
         for key, found in of_main.items():
             name = main if len(of_main) == 1 or not found.chain else _fresh(main, found.chain, taken)
             parameter = with_recipe(program.parameters[main], name, found.recipe)
@@ -156,18 +163,25 @@ def _fresh(main: str, chain: tuple[str, ...], taken: set[str]) -> str:
 class _Rule:
     """Replaces known values by parameters and constants where they are read, and forgets the ops between."""
 
-    def __init__(self, known: dict[Value, _Known], names: dict[Hashable, str]) -> None:
+    def __init__(
+        self, known: dict[Value, _Known], names: dict[tuple[str, Hashable], str], parameters: Iterable[str]
+    ) -> None:
         self.known, self.names = known, names
+        self.kept = {*parameters} - {main for main, _ in names}  # those that nothing is folded into
         self.values: dict[int, Array] = {}
 
     def concerns(self, op: Op) -> bool:
         """Whether anything becomes of an op: not of a parameter that keeps its name and recipe."""
         found = self.known.get(op.results[0])
-        if found is None:
+        if found is None or isinstance(op, Constant):
             return False  # most ops
-        if found.chain or not isinstance(op, ParameterOp):
-            return True
-        return self.names.get((found.main, recipe_key(found.recipe))) != op.parameter
+        return bool(found.chain) or not isinstance(op, ParameterOp) or self._name(found) != op.parameter
+
+    def _name(self, found: _Known) -> str | None:
+        """The parameter that stands for a recipe; None where only ops read it that are folded."""
+        if found.main in self.kept:
+            return found.main
+        return self.names.get((found.main or "", recipe_key(found.recipe)))
 
     def __call__(self, op: Op, rewriter: Rewriter) -> list[Value] | None:
         if op.result not in self.known or isinstance(op, Constant):
@@ -181,8 +195,8 @@ class _Rule:
             array = constant_value(found.recipe, self.values)
             roles = tuple(role.value for role in result.type.roles)
             return rewriter.op(Constant, value=array, dtype=result.type.dtype.value, roles=roles)
-        name = self.names.get((found.main, recipe_key(found.recipe)))
-        if name is None:  # only ops that fold themselves read it
+        name = self._name(found)
+        if name is None:
             return Value(result.type)
         if found.chain:
             rewriter.note(f"{op.name} folded into parameter {name}")

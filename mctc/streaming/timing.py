@@ -26,7 +26,7 @@ class Timing:
     within: Fraction | int = 0
 
     def late(self, frames: int) -> Timing:
-        return replace(self, delay=self.delay + frames)
+        return replace(self, delay=self.delay + frames) if frames else self
 
     def recurrent(self) -> Timing:
         return Timing(self.delay, None, self.ahead, self.jump)
@@ -51,6 +51,9 @@ class Timing:
 
 def join(timings: list[Timing]) -> Timing:
     """The timing of a pointwise result of operands that were aligned to the same delay."""
+    first = timings[0]
+    if all(each is first for each in timings):
+        return first
     pasts = [timing.past for timing in timings]
     past = None if None in pasts else max(p for p in pasts if p is not None)
     ahead = max(t.ahead for t in timings)

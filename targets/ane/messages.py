@@ -7,6 +7,7 @@ follow what coremltools itself writes: scalars have no rank, fp16 and narrow int
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,20 @@ MIL_OF_NUMPY = {
 
 def set_tensor_type(message: Any, dtype: str, shape: Sequence[int]) -> None:
     """Makes a ValueType message the type of a tensor."""
-    tensor = message.tensorType
+    kind: Any = type(message)
+    message.CopyFrom(_tensor_type(kind, dtype, tuple(shape)))
+
+
+@lru_cache(maxsize=1 << 10)  # a program has few types, and uses each many times
+def _tensor_type(kind: Any, dtype: str, shape: tuple[int, ...]) -> Any:
+    made = kind()
+    tensor = made.tensorType
     tensor.dataType = DTYPES[dtype].number
     if shape:
         tensor.rank = len(shape)
         for extent in shape:
             tensor.dimensions.add().constant.size = extent
+    return made
 
 
 def set_string(message: Any, text: str) -> None:

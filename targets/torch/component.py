@@ -232,8 +232,8 @@ class Component:
     def multiple(self) -> int:
         """The number of frames that the whole strides of the component make up."""
         values = [*self.function.inputs, *(value for op in self.function.ops for value in op.results)]
-        rates = (self._rate(extent) for value in values for extent in value.type.extents)
-        return lcm(*(rate.denominator for rate in rates))
+        extents = {extent for value in values for extent in value.type.extents}
+        return lcm(*(self._rate(extent).denominator for extent in extents))
 
     @cached_property
     def strides(self) -> int:
