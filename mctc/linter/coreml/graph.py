@@ -46,7 +46,8 @@ class Op:
     """
 
     __slots__ = (
-        "_at_work", "function", "inside", "is_constexpr", "name", "operation", "position", "result", "results", "type",
+        "_asked", "_at_work", "function", "inside", "is_constexpr", "name", "operation", "position", "result",
+        "results", "type",
     )  # fmt: skip
 
     def __init__(self, operation: Operation, function: FunctionGraph, position: int, inside: Op | None) -> None:
@@ -61,6 +62,7 @@ class Op:
         self.results: tuple[NamedType, ...] = operation.outputs
         self.result = as_tensor(self.results[0].type) if self.results else None
         self._at_work: tuple[tuple[str, TensorType], ...] | None = None
+        self._asked: dict[str, TensorType | None] = {}
 
     def __repr__(self) -> str:
         return f"{self.type} {self.name!r}"
@@ -96,8 +98,10 @@ class Op:
 
     def tensor(self, operand: str) -> TensorType | None:
         """The tensor type of an operand's one value (the first of a list)."""
-        bindings = self.bindings(operand)
-        return as_tensor(self.function.type_of(bindings[0])) if bindings else None
+        if operand not in self._asked:  # a dozen rules ask for the same
+            bindings = self.bindings(operand)
+            self._asked[operand] = as_tensor(self.function.type_of(bindings[0])) if bindings else None
+        return self._asked[operand]
 
     def shape(self, operand: str) -> Shape | None:
         """The extents of an operand, None for unknown ones; None where not even the rank is known."""

@@ -178,8 +178,8 @@ FAULTS = (
         name="expression-attributes",
         file="passes/common_subexpressions.py",
         what="ops that differ in an attribute only are taken for one",
-        old="return op.name, operands, tuple((name, attribute_key(value)) for name, value in op.attributes.items())",
-        new="return op.name, operands, tuple((name, attribute_key(0)) for name, value in op.attributes.items())",
+        old="return op.name, operands, tuple([(name, attribute_key(value)) for name, value in op.attributes.items()])",
+        new="return op.name, operands, tuple([(name, attribute_key(0)) for name, value in op.attributes.items()])",
         caught_by="tests/passes/test_common_subexpressions.py",
     ),
     Fault(
