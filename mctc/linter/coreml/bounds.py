@@ -13,7 +13,7 @@ from struct import pack, unpack
 from typing import Any
 
 from mctc import half_bits
-from mctc.linter.coreml.graph import Op, elements, read_constant
+from mctc.linter.coreml.graph import FunctionGraph, Op, elements, read_constant
 from mctc.linter.coreml.trace import behind_views
 from mctc.package import Constant, Reference
 
@@ -73,21 +73,28 @@ def extremes(constant: Constant, many: int = MANY) -> Interval | None:
 
 
 def _bound(op: Op, binding: Reference | Constant, depth: int) -> Interval | None:
-    function = op.function
-    constant = binding if isinstance(binding, Constant) else function.constants.get(binding.name)
+    if isinstance(binding, Constant):
+        return extremes(binding)
+    found = op.function.bounded
+    if (binding.name, depth) not in found:  # each op looks back over what those before it have looked at
+        found[binding.name, depth] = _named(op.function, binding.name, depth)
+    return found[binding.name, depth]
+
+
+def _named(function: FunctionGraph, name: str, depth: int) -> Interval | None:
+    constant = function.constants.get(name)
     if constant is not None:
         return extremes(constant)
-    assert isinstance(binding, Reference)
-    if binding.name in function.fixed and binding.name not in function.folded:
+    if name in function.fixed and name not in function.folded:
         return None
-    made = function.folded.get(binding.name) or function.made.get(binding.name)
+    made = function.folded.get(name) or function.made.get(name)
     if made is None:
         return UNBOUNDED  # an input
     if made.type in FIXED:
         return FIXED[made.type]
     if depth <= 0:
         return None
-    if binding.name in function.fixed and made.type not in _RESULTS:
+    if name in function.fixed and made.type not in _RESULTS:
         return None
     return _RESULTS.get(made.type, _anything)(made, depth - 1)
 

@@ -200,7 +200,8 @@ class FunctionGraph:
     ops: what computes, in order. types: of every value. constants: stored ones by name. compressed: the constexpr op by
     the name of its result; folded: other ops over constants alone, likewise. fixed: names of all values known before
     the program runs. made, uses: ops by the names of the values that they make and take. by_index: every op, those over
-    constants included, by its operation's index. misfit: where its ops don't fit together at this size.
+    constants included, by its operation's index. bounded: where the values of a name lie, as far as so many ops before
+    it tell (mctc.linter.coreml.bounds); what was asked for. misfit: where its ops don't fit together at this size.
     """
 
     def __init__(self, function: Function, package: PackageGraph, misfit: Misfit | None = None) -> None:
@@ -217,6 +218,7 @@ class FunctionGraph:
         self.made: dict[str, Op] = {}
         self.uses: dict[str, list[Op]] = {}
         self.by_index: dict[int, Op] = {}
+        self.bounded: dict[tuple[str, int], tuple[float, float] | None] = {}
         self._add(function.body, None)
 
     @property
