@@ -40,15 +40,10 @@ def removed(program: Program, groups: Groups) -> Array:
         for dimension in found:
             gone |= set(_cut(dimension, float(share), groups, place))
             _once(dimension, pattern, groups, cut_by, place)
-    left_out = np.array(sorted(gone), np.int64)
-    if (empty := groups.emptied(left_out)) is not None:
-        hint = "smaller shares leave some of it"
-        raise PruneError(f"nothing would be left of {empty}", _first_place(program), hint=hint)
-    return left_out
-
-
-def _first_place(program: Program) -> Location | None:
-    return next(iter(program.prune.places.values()), None)
+        if (empty := groups.emptied(np.array(sorted(gone), np.int64))) is not None:
+            told = f"`{pattern}: {share:g}` would leave nothing of {empty}"
+            raise PruneError(told, place, hint="a smaller share leaves some of it")
+    return np.array(sorted(gone), np.int64)
 
 
 def _once(dimension: Dimension, rule: str, groups: Groups, cut_by: dict[int, str], place: Location | None) -> None:

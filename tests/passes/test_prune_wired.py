@@ -127,7 +127,7 @@ def test_a_share_that_leaves_nothing_of_a_part_is_refused(tmp_path: Path) -> Non
     text = TRAINED.replace("return layer_norm(x) as last", cut)
     before = program_of(text, tmp_path, "encoder.first.channels: 0.25")
     assert validate(Prune(), before, pruned(before)) < 1e-9
-    with pytest.raises(LocatedError, match=r"nothing would be left of slice of encoder"):
+    with pytest.raises(LocatedError, match=r"channels: 0.5` would leave nothing of slice of encoder"):
         pruned(program_of(text, tmp_path, "encoder.first.channels: 0.5"))
 
 
