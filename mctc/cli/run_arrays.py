@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mctc.diagnostics.clean import clean
 from mctc.diagnostics.errors import ExitCode
 
 SHOWN_LABELS = 5
@@ -31,11 +32,11 @@ def run_over_arrays(
         click.echo(json.dumps({name: _listed(array) for name, array in outputs.items()}, allow_nan=False))
         return ExitCode.OK
     for name, array in outputs.items():
-        click.echo(f"{name}: {_summary(array)}")
+        click.echo(f"{clean(name)}: {_summary(array)}")
         for place in (-array).argsort(kind="stable")[:SHOWN_LABELS] if name in labels else ():
-            click.echo(f"  {array[place]:.6g}  {labels[name][place]}")
+            click.echo(f"  {array[place]:.6g}  {clean(labels[name][place])}")
     for name, array in states.items():
-        click.echo(f"state {name}: {list(array.shape)}")
+        click.echo(f"state {clean(name)}: {list(array.shape)}")
     return ExitCode.OK
 
 
@@ -53,6 +54,6 @@ def _listed(array: Any) -> Any:
 def _summary(array: Any) -> str:
     """Type, shape and spread; a label as it is."""
     if not array.shape and array.dtype.kind in "iuU":
-        return str(array)
+        return clean(str(array))
     spread = f", {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g}" if array.size else ""
     return f"{array.dtype} {list(array.shape)}{spread}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from mctc.diagnostics.clean import clean
+
 
 class ExitCode(IntEnum):
     """What the process returns to its shell."""
@@ -34,10 +36,12 @@ class MctcError(Exception):
         return self.message
 
     def render(self, *, color: bool = False) -> str:
-        """The whole text for a terminal, without a closing newline; with ANSI colours when `color` is true."""
+        """The whole text for a terminal, without a closing newline; with ANSI colours when `color` is true. Names of
+        somebody else's file, which a message may hold, can't drive it."""
+        message, hint = clean(self.message, kept="\n\t"), clean(self.hint, kept="\n\t")
         red, cyan, plain = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
-        text = f"{red}error:{plain} {self.message}"
-        return f"{text}\n{cyan}  hint:{plain} {self.hint}" if self.hint else text
+        text = f"{red}error:{plain} {message}"
+        return f"{text}\n{cyan}  hint:{plain} {hint}" if hint else text
 
 
 class UsageError(MctcError):

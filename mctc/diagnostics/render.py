@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mctc.diagnostics.clean import clean
 from mctc.diagnostics.record import Diagnostic, Severity
 from mctc.diagnostics.source import Span
 
@@ -107,8 +108,7 @@ def _margin(diagnostic: Diagnostic) -> int:
 
 
 def _clean(text: str) -> str:
-    """Text without control characters, so that a hostile file can't drive the terminal."""
-    return "".join(ch if ch == "\t" or ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
+    return clean(text, kept="\t")
 
 
 def _count(number: int, noun: str) -> str:

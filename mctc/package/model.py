@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
+from mctc.diagnostics.clean import clean
 from mctc.package.errors import AbsentFile
 from mctc.package.network import Network
 from mctc.package.types import NamedType, TensorType, ValueType
@@ -82,7 +83,7 @@ class Operation:
     blocks: tuple[Block, ...] = ()
 
     def __str__(self) -> str:
-        return f"operation {self.index}, {self.type} '{self.name}'"
+        return f"operation {self.index}, {clean(self.type)} '{clean(self.name)}'"
 
 
 @dataclass(frozen=True)

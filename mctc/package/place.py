@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mctc.diagnostics.clean import clean
 from mctc.records import dataclass
 
 
@@ -18,7 +19,7 @@ class Place:
     line: int | None = None
 
     def __str__(self) -> str:
-        text = f"function '{self.function}'"
+        text = f"function '{clean(self.function)}'"
         if self.index is not None:
-            text += f", operation {self.index}, {self.type}"
+            text += f", operation {self.index}, {clean(self.type)}"
         return text if self.line is None else f"line {self.line}, {text}"

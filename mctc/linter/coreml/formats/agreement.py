@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.agreement import ENGINE, Agreement, AgreementRow, Refusal, Score
 from mctc.linter.coreml.formats.plain import BOLD, GREEN, RED, YELLOW, cell, columns, paint, wrapped
-from mctc.linter.coreml.formats.words import PLACES, clean, counted, percent
+from mctc.linter.coreml.formats.words import PLACES, counted, percent
 from mctc.linter.coreml.placement import Eligible, Predicted
 from mctc.linter.coreml.plan import NOTED
 from mctc.linter.coreml.rule import Effect

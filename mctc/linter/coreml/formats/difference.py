@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.diff import Difference, FunctionChange, Measure, Unit, Verdict
 from mctc.linter.coreml.formats.layers import NO_PLACEMENT
 from mctc.linter.coreml.formats.plain import BOLD, DIM, GREEN, RED, cell, paint, wrapped
-from mctc.linter.coreml.formats.words import ESTIMATE, by_rule, bytes_of, clean, counted, milliseconds, percent, scaled
+from mctc.linter.coreml.formats.words import ESTIMATE, by_rule, bytes_of, counted, milliseconds, percent, scaled
 from mctc.linter.coreml.report import Finding
 
 KIND = "mctc lint difference"

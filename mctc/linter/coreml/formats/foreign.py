@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from mctc.linter.coreml.formats.words import clean, counted, shortened
+from mctc.diagnostics.clean import clean
+from mctc.linter.coreml.formats.words import counted, shortened
 from mctc.package.model import ForeignModel
 
 SHOWN = 12

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.formats.artifacts import Artifact, artifact_of, relative
-from mctc.linter.coreml.formats.words import by_message, by_rule, clean, of_function, shortened
+from mctc.linter.coreml.formats.words import by_message, by_rule, of_function, shortened
 from mctc.linter.coreml.report import Finding, Report, Unchecked
 from mctc.linter.coreml.rule import Rule, Severity
 from mctc.linter.github import workflow_command

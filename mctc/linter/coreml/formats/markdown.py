@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.formats.layers import NO_PLACEMENT, at_sizes, by_type, in_numbers, not_told, to_convert
 from mctc.linter.coreml.formats.size_table import HEADS as SIZE_HEADS
 from mctc.linter.coreml.formats.size_table import size_cells
@@ -17,7 +18,6 @@ from mctc.linter.coreml.formats.words import (
     by_message,
     by_rule,
     bytes_of,
-    clean,
     counted,
     milliseconds,
     of_function,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from textwrap import wrap
 from unicodedata import east_asian_width
 
-from mctc.linter.coreml.formats.words import clean, shortened
+from mctc.diagnostics.clean import clean
+from mctc.linter.coreml.formats.words import shortened
 
 WIDTH = 80
 BOLD, DIM, RED, GREEN, YELLOW, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"

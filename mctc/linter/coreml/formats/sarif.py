@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.explain import evidence, explain, markdown, scope
 from mctc.linter.coreml.formats.artifacts import Artifact, artifact_of, relative, uri
 from mctc.linter.coreml.formats.json_text import json_text
-from mctc.linter.coreml.formats.words import ESTIMATE, clean, shortened
+from mctc.linter.coreml.formats.words import ESTIMATE, shortened
 from mctc.linter.coreml.report import Finding, Report, Unchecked
 from mctc.linter.coreml.rule import CONFIDENCE, Rule, Severity
 from mctc.version import __version__

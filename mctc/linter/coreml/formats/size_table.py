@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.formats.plain import cell, columns, wrapped
-from mctc.linter.coreml.formats.words import bytes_of, clean, counted, milliseconds, portion, scaled
+from mctc.linter.coreml.formats.words import bytes_of, counted, milliseconds, portion, scaled
 from mctc.linter.coreml.placement import Predicted
 from mctc.linter.coreml.report import FunctionReport, SizeRow
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.plain import BOLD, cell, paint, wrapped
-from mctc.linter.coreml.formats.words import bytes_of, clean, counted, scaled
+from mctc.linter.coreml.formats.words import bytes_of, counted, scaled
 from mctc.linter.coreml.report import Unchecked
 from mctc.linter.coreml.sizes import labelled
 from mctc.linter.coreml.summary import FunctionSummary, NetworkSummary, Port, SizeFigures, Summary

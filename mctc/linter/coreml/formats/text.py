@@ -9,6 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from mctc.diagnostics.clean import clean
 from mctc.hardware.rates import INT8_RATIO
 from mctc.linter.coreml.formats.arithmetic_lines import arithmetic_lines
 from mctc.linter.coreml.formats.compile_lines import compile_line
@@ -21,7 +22,6 @@ from mctc.linter.coreml.formats.words import (
     by_message,
     by_rule,
     bytes_of,
-    clean,
     counted,
     milliseconds,
     placed,

@@ -25,14 +25,6 @@ NOUNS = {
 }
 
 
-def clean(text: str | None) -> str:
-    """Text on one line without characters that can't be seen: a hostile name can't drive a terminal or hide itself."""
-    text = text or ""
-    return (
-        text if text.isprintable() else "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
-    )
-
-
 def shortened(text: str, limit: int) -> str:
     """At most `limit` characters, with the middle left out where it is more."""
     if len(text) <= limit:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mctc.diagnostics.clean import clean
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.linter.coreml.formats.artifacts import relative
-from mctc.linter.coreml.formats.words import clean, shortened
+from mctc.linter.coreml.formats.words import shortened
 from mctc.linter.mps.formats.text import counted, file_of, summary
 from mctc.linter.mps.table import RULES
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 
+from mctc.diagnostics.clean import clean
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.linter.coreml.formats.artifacts import relative
-from mctc.linter.coreml.formats.words import clean, shortened
+from mctc.linter.coreml.formats.words import shortened
 from mctc.linter.mps.formats.text import file_of, summary
 from mctc.linter.mps.table import RULES
 from mctc.version import __version__

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from mctc.diagnostics.clean import clean
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.linter.coreml.formats.artifacts import relative, uri
 from mctc.linter.coreml.formats.json_text import json_text
-from mctc.linter.coreml.formats.words import clean, shortened
+from mctc.linter.coreml.formats.words import shortened
 from mctc.linter.mps.explain import explain
 from mctc.linter.mps.formats.text import file_of, message_of
 from mctc.linter.mps.rule import CodeRule

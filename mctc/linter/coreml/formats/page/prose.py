@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import escape
 
+from mctc.diagnostics.clean import clean
 from mctc.linter.coreml.formats.layers import in_numbers
 from mctc.linter.coreml.formats.page.verdict import verdict
-from mctc.linter.coreml.formats.words import clean, shortened, totals
+from mctc.linter.coreml.formats.words import shortened, totals
 from mctc.linter.coreml.report import Report, Unchecked
 
 NAME, LINE, TITLE = 200, 1000, 80  # characters at most
