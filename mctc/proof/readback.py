@@ -145,7 +145,8 @@ class _Function:
             for key, found in differences.items():
                 explained = not within(found, limit)
                 if explained:
-                    self._judge(key, given, difference(expected[key], actual[key], scales[key], each=True))
+                    found = difference(expected[key], actual[key], scales[key], each=True)
+                    self._judge(key, given, found, altered.get(key))
                 undefined = self._undefined(given) if found.undefined else None
                 if undefined and found.undefined == found.entries and given.item is NOISE:
                     raise self.asked.raises(f"{key} of {self.function.name} is nowhere finite on noise: {undefined}")
@@ -213,7 +214,9 @@ class _Function:
         exact, rounded = (self._by_reference(first, each, wide=self._wide)[key] for each in (None, rounding))
         return differs(exact, rounded)
 
-    def _judge(self, key: str, given: _Given, found: Difference) -> None:
+    def _judge(self, key: str, given: _Given, found: Difference, altered: str | None) -> None:
+        """Raises for a difference that rounding does not explain. altered: which op goes beyond the range of what a
+        device computes in, where the result depends on it."""
         limit = limit_of(self.asked.precision)
 
         def predicted(rounding: Rounding) -> Difference:
@@ -231,6 +234,8 @@ class _Function:
         else:
             figure = f"{found.error:.3g}" if limit.decibels is None else f"{found.decibels:.1f} dB"
             apart = f"differs from the program by {figure} of its largest value (limit {limit})"
+            if altered is not None:
+                apart, hint = f"{apart}: {altered}", SCALED
         raise self.asked.raises(
             f"{self.asked.folder / self.artifact}: {key} of {self.function.name}, on {given.item.name}, {apart}",
             hint=hint,

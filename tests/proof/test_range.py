@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import mctc
 from mctc.cli.build import build
+from mctc.diagnostics.errors import MctcError
 
 SPEC = """
 model apart(width = 8) {{
@@ -76,3 +77,12 @@ def test_an_asset_of_core_ai_is_held_to_the_same(tmp_path: Path) -> None:
     pytest.importorskip("coreai")
     (told,) = warned(tmp_path, "tanh(0.0001 * (x * 60000) * 0.1)", target="coreai")
     assert "gives on noise, and output of c depends on it" in told
+
+
+def test_an_asset_that_is_far_off_for_that_reason_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("coreai")
+    with pytest.raises(
+        MctcError, match=r"differs from the program by .*: fp16 can't hold what scale of c at .* gives"
+    ) as e:
+        warned(tmp_path, INSIDE, target="coreai")
+    assert "scale what comes before it" in str(e.value.hint)

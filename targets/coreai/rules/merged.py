@@ -1,7 +1,8 @@
 """What Core AI's compiler makes of constants that one tensor meets in turn: one constant, in the asset's type.
 
 coreai-core 1.0.0b3 makes (x * a) * b of a product with a * b, and a / (x * b) of a quotient by (b / a): in fp16 an
-infinity or a zero, where each of the two had its place. It looks through no minimum.
+infinity or a zero, where each of the two had its place. Of a subnormal number it takes 2^-24 as it does so, whatever it
+is: 1000 * (0.00001 * x) comes out as 0.00006 x. It looks through no minimum.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ class _Factor(NamedTuple):
 
 def meets_too_much(op: Op) -> Value | None:
     """The operand that constants in front of `op` are multiplied with, where fp16 holds their product with those of
-    `op` no more."""
+    `op` no more, or one of them is subnormal."""
     factor = _factor(op)
-    if factor is None or factor.x.owner is None or _factor(factor.x.owner, inside=True) is None:
+    before = None if factor is None or factor.x.owner is None else _factor(factor.x.owner, inside=True)
+    if factor is None or before is None:
         return None
     least, most = _merged(op)
+    least = min(least, factor.sizes[0], before.sizes[0])
     return None if least >= SMALLEST_NORMAL and most <= LARGEST else factor.x
 
 

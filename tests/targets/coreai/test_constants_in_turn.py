@@ -48,12 +48,16 @@ TOO_MUCH = {
     " %y = div(%t, %u)",
     "an inverse, then a factor": "%a = abs(%x) %m = clip(%a, low = 800.0, high = 6e4) %u = scale(%m, factor = 0.001)"
     " %r = reciprocal(%u) %y = scale(%r, factor = 2000.0)",
+    "a subnormal factor, then another": "%u = scale(%x, factor = 1.0013580322265625e-05) %y = scale(%u, factor = 1e3)",
+    "a factor, then a subnormal one": "%u = scale(%x, factor = 1e4) %y = scale(%u, factor = 4.0054321289062500e-05)",
+    "a vector of subnormal numbers, then a factor": "%u = mul(%x, %s) %y = scale(%u, factor = 1e4)",
 }
 
 
 def test_constants_whose_product_fp16_has_no_place_for_stay_apart(make: Make) -> None:
     constants = """%c = constant [3000.0, 4000.0, 5000.0, 6000.0]: f32[channel 4]
-        %f = constant 0.0009765625: f32[] %t = constant 2000.0: f32[]"""
+        %f = constant 0.0009765625: f32[] %t = constant 2000.0: f32[]
+        %s = constant [1.1920928955078125e-06, 2.0e-05, 3.0e-05, 4.0e-05]: f32[channel 4]"""
     functions = "\n".join(
         f"function @chain{index}(%x: {X}) {{ {constants} {ops} return y = %y }}"
         for index, ops in enumerate(TOO_MUCH.values())
