@@ -50,6 +50,18 @@ def wires(program: Program) -> list[Wire]:
     return [wire for each in made for wire in each]
 
 
+def among_rows(program: Program) -> tuple[str, str] | None:
+    """The component and the result whose frames a decoder is given in turns with rows of its table of classes."""
+    try:
+        found = objective_fit(program)
+    except MisfitError:
+        return None
+    labels = found.labels if isinstance(found, FramesAndLabels) else found
+    if not isinstance(labels, Labels) or Part.ROW not in labels.parts.values():
+        return None
+    return labels.hearing.first.component, labels.hearing.first.name
+
+
 def objective_fit(program: Program) -> Fit:
     """The components of the program's own objective. Raises MisfitError, also where there is none."""
     told = program.train.call("objective")

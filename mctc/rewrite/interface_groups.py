@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mctc.ir.types import Role
 from mctc.objectives.misfit import MisfitError
-from mctc.objectives.wiring import Wire, wires
+from mctc.objectives.wiring import Wire, among_rows, wires
 from mctc.rewrite.held import Held
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BEHIND = "end the component in a layer behind it, whose channels stay"
 UNREAD = f"no component of the model reads it, so what does stands outside of it: {BEHIND}"
+ROWS = f"rows of a table that lies beside the packages stand among its frames: {BEHIND}"
 FED = "what is fed from outside of the model keeps its size"
 
 
@@ -30,13 +31,15 @@ def interfaces(program: Program, groups: Groups) -> None:
     inside = [(each, *ends) for each in found if (ends := _channels(each)) is not None]
     made = {(wire.maker.name, wire.result): at for wire, at, _ in inside}
     taken = {wire.input: at for wire, _, at in inside}
+    rows = among_rows(program)
     for wire, of, to in inside:
         groups.join(groups.nodes(wire.value, of), groups.nodes(wire.input, to))
     for function in program.functions.values():
         for value in function.inputs:
             _hold(value, taken.get(value), Held(f"`{value.name}`, an input of {function.name}", FED), groups)
         for name, value in function.results:
-            why = Held(f"`{name}`, a result of {function.name}", unread)
+            hint = ROWS if (function.name, name) == rows else unread
+            why = Held(f"`{name}`, a result of {function.name}", hint)
             _hold(value, made.get((function.name, name)), why, groups)
         for state in function.states:
             groups.hold(state.value, Held(f"a state of {function.name}"))

@@ -20,6 +20,7 @@ from mctc.ir.program import Program
 from mctc.ir.recipes import compose, with_recipe
 from mctc.ir.text import parse_program, print_program
 from mctc.objectives.narrowed_heads import columns_left
+from mctc.objectives.wiring import wires
 from mctc.passes.prune import Prune
 from mctc.rewrite.axis_groups import Groups
 from mctc.rewrite.kept_ports import KeptPorts
@@ -170,6 +171,33 @@ def test_a_whole_checkpoint_and_a_cut_one_make_the_same_heads(tmp_path: Path) ->
     less = kept_tensors(program, groups, removed(program, groups), put)
     np.testing.assert_array_equal(less[head], put[head][:, :9])
     np.testing.assert_array_equal(less["auxiliary_ctc.bias"], put["auxiliary_ctc.bias"])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("mct_small", ["encoder.output > joiner.enc", "predictor.output > joiner.pred"]),
+        (
+            "conformer_s2s",
+            ["encoder.memory > cross.memory", "cross.keys > decoder.keys", "cross.values > decoder.values"],
+        ),
+        ("samba_asr", ["encoder.memory > decoder.memory"]),
+        ("conformer_ctc", []),
+        ("qwen3_asr_0_6b", []),
+    ],
+)
+def test_inputs_take_the_results_that_the_objective_says(name: str, told: list[str]) -> None:
+    found = wires(load_program(Path(f"spec/{name}.mct"), None, dict(SIZES[name])))
+    assert [f"{each.maker.name}.{each.result} > {each.reader.name}.{each.input.name}" for each in found] == told
+    assert all(each.value.type.extents[-1] == each.input.type.extents[-1] for each in found)
+
+
+def test_frames_that_stand_among_rows_of_a_table_say_so(tmp_path: Path) -> None:
+    text = Path("spec/qwen3_asr_0_6b.mct").read_text().rstrip().removesuffix("}")
+    (tmp_path / "m.mct").write_text(f"{text} prune {{ encoder.linear_2.channels: 0.25 }} }}\n")
+    with pytest.raises(LocatedError, match="a result of encoder") as caught:
+        pruned(load_program(tmp_path / "m.mct", None, dict(SIZES["qwen3_asr_0_6b"])))
+    assert "rows of a table that lies beside the packages stand among its frames" in caught.value.render()
 
 
 @pytest.mark.parametrize(
