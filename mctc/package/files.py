@@ -36,26 +36,27 @@ def inside(folder: Path, path: Path) -> Path:
     return real
 
 
-def open_regular(path: Path) -> int:
-    """A descriptor of a regular file, opened for reading. Raises AbsentFile where its content is elsewhere, and
-    PackageError."""
+def open_regular(path: Path, name: Path | None = None) -> int:
+    """A descriptor of a regular file, opened for reading. name: what messages call it. Raises AbsentFile where its
+    content is elsewhere, and PackageError."""
+    name = name or path
     try:
         # Non-blocking, so that a pipe in the place of the file can't stall the reader.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError as error:
-        raise AbsentFile(path, missing(path)) from error
+        raise AbsentFile(name, missing(path)) from error
     except (OSError, ValueError) as error:
         raise PackageError(
-            f"{path}: can't be opened ({getattr(error, 'strerror', None) or error})", hint=_OPEN
+            f"{name}: can't be opened ({getattr(error, 'strerror', None) or error})", hint=_OPEN
         ) from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        raise PackageError(f"{path}: not a regular file", hint=_AGAIN)
+        raise PackageError(f"{name}: not a regular file", hint=_AGAIN)
     stands = placeholder(os.pread(descriptor, HEAD, 0), found.st_size)
     if stands is not None:
         os.close(descriptor)
-        raise AbsentFile(path, stands)
+        raise AbsentFile(name, stands)
     return descriptor
 
 

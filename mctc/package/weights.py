@@ -78,7 +78,7 @@ class Weights:
                 f"{where}: the weight file {name!r} isn't in the folder '{self._below}' beside the model"
             )
         try:
-            return BlobFile(inside(self._limit, self._folder / relative))
+            return BlobFile(inside(self._limit, self._folder / relative), self._folder / relative)
         except AbsentFile as error:
             named = AbsentFile(self._folder / relative, error.found)  # as the program names it, no link resolved
             if self._may_be_absent:

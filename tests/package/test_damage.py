@@ -142,6 +142,19 @@ def test_a_specification_that_lies_is_refused(copy: Path, change: Callable[[Any]
         read_package(copy)
 
 
+def test_a_damaged_weight_file_is_named_as_the_user_names_the_package(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = copy.with_name("link.mlpackage")
+    link.symlink_to(copy)
+    os.truncate(copy / WEIGHTS, 150)
+    monkeypatch.chdir(copy.parent)
+    for name in (copy.name, link.name):
+        with pytest.raises(PackageError, match=rf"^{name}/{WEIGHTS}, record at byte 64: ") as raised:
+            read_package(name)
+        assert "write the package again" in (raised.value.hint or "")
+
+
 def test_a_path_that_is_no_package_is_told(tmp_path: Path) -> None:
     for path, message in (("missing", "no such package"), ("file", "this is a file"), ("folder", "no Manifest.json")):
         (tmp_path / "file").write_bytes(bytes(8))

@@ -126,6 +126,9 @@ def _possible(op: Op, x: TensorType) -> TensorType | None:
         perm = axes(op, "perm")
         certain = sorted(perm) == list(range(len(shape)))
         return TensorType(x.dtype, tuple(shape[place] for place in perm)) if certain else None
+    if op.type == "linear":
+        weight = op.shape("weight") or ()
+        return TensorType(x.dtype, (*shape[:-1], weight[0])) if len(weight) == 2 else None
     y = op.tensor("y")
     if y is None or y.shape is None or op.result is None:
         return None
@@ -225,10 +228,10 @@ FORM = (
         severity=Severity.ERROR,
         evidence="M",
         confidence="H",
-        ops=("cast", "transpose", *UNCHANGED, *ARITHMETIC, *COMPARISONS),
+        ops=("cast", "transpose", "linear", *UNCHANGED, *ARITHMETIC, *COMPARISONS),
         why="""
             The declared element type or shape contradicts what the op is defined to make. Only ops are looked at where
-            that is certain: elementwise ones, norms, casts and transposes.
+            that is certain: elementwise ones, norms, casts, transposes and linear layers.
         """,
         fix="Write the package anew with the tool that made it; types were left behind when it was edited.",
         source="coremltools MIL op definitions (type inference)",

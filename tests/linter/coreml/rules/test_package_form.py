@@ -154,6 +154,10 @@ def test_an_empty_interface_and_one_that_differs_from_its_description(rules: Tab
         ('y: fp16[2, 3] = cast(x=x, dtype="fp12")', True),
         ("y: fp16[2, 3] = relu(x=lost)", True),
         ("y: fp16[6] = reshape(x=x, shape=[6])", True),
+        ("y: fp16[2, 5] = linear(x=x, weight=fp16[5, 3])", True),
+        ("y: fp16[2, 7] = linear(x=x, weight=fp16[5, 3])", False),
+        ("y: fp16[5] = linear(x=x, weight=fp16[5, 3])", False),
+        ("y: fp16[2, 5] = linear(x=x, weight=lost)", True),
     ],
 )
 def test_results_that_operands_can_not_make(messages: Messages, line: str, possible: bool) -> None:
