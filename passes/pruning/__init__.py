@@ -1,0 +1,1 @@
+"""Layers with fewer entries: what a `prune` section makes of a program."""
