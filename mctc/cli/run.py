@@ -266,10 +266,10 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
         except UsageError:
             raise
         except MctcError as error:
+            if isinstance(error, FedError):  # it names an input; other errors name the recording
+                error.message = f"{source.name}: {error.message}"
             if len(given) == 1:
                 raise
-            if isinstance(error, FedError):  # it names an input; other errors name the recording
-                error = FedError(f"{each}: {error.message}")
             tell(error.render())
             code = ExitCode.FAILED
     return code

@@ -88,7 +88,10 @@ def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
 def _whole(source: Source, wanted: TranscriptRequest, timed: bool | None = None) -> Recording:
     """timed: whether times of words are asked for, of a build that can say them; None of one without words."""
     if not isinstance(source, Recording):
-        raise UsageError("this build gives no text as it hears, so it can't hear sound that has no end yet")
+        raise UsageError(
+            "this build gives no text as it hears, so it can't hear sound that has no end yet",
+            hint="write the sound into a file first, or pipe a whole sound file: mctc run BUILD - < talk.wav",
+        )
     if wanted.form not in ("text", "json", *(("srt", "vtt") if timed else ())):
         hint = None if timed is None else "--timestamps tells when each part was said, for srt and vtt"
         raise UsageError(f"this build says no times of words, so there is no --format {wanted.form}", hint=hint)

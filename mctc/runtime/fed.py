@@ -18,6 +18,8 @@ from mctc.ir.op import Array
 OVERSHOOT = 2.0
 """Of full scale, 1: lossy codecs and changes of the rate bring no sample to. Larger ones have another scale."""
 
+QUIETER = "full scale is 1, and this sound goes far beyond it: make it quieter, or divide it by its own full scale"
+
 
 class FedError(MctcError):
     """An entry of an input that is not what the spec says; names the input, the entry and the domain."""
@@ -46,7 +48,11 @@ def heard(name: str, frames: Array, exist: int, domain: Domain | None) -> Array:
     if name == SAMPLES and domain is not None:
         beyond = ~domain.holds(frames) & (np.abs(frames) < OVERSHOOT)
         frames = np.where(beyond, np.clip(frames, -1, 1), frames)
-    refuse_outside(name, frames[:exist], domain)
+    try:
+        refuse_outside(name, frames[:exist], domain)
+    except FedError as error:
+        error.hint = QUIETER if name == SAMPLES and (np.abs(frames[:exist]) > 1).any() else None
+        raise
     return frames
 
 

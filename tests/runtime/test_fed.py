@@ -129,8 +129,11 @@ def test_samples_that_a_codec_or_another_rate_brought_beyond_full_scale_are_at_f
     np.testing.assert_array_equal(taken[:2], np.array([[0.5, 1], [-1, -1]], np.float32))
     assert taken.dtype == np.float32
     assert frames[0, 1] == np.float32(1.14)
-    with pytest.raises(FedError, match=r"input samples: entry \[2, 1\] is 9, and the spec says: in \[-1, 1\]"):
+    with pytest.raises(
+        FedError, match=r"input samples: entry \[2, 1\] is 9, and the spec says: in \[-1, 1\]"
+    ) as raised:
         heard("samples", frames, 3, SAMPLES)
+    assert "make it quieter" in (raised.value.hint or "")
 
 
 @pytest.mark.parametrize(
