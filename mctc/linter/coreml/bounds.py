@@ -46,9 +46,9 @@ def bounds(op: Op, operand: str, depth: int = DEPTH) -> Interval | None:
     return whole
 
 
-def result_bounds(op: Op) -> Interval | None:
+def result_bounds(op: Op, depth: int = DEPTH) -> Interval | None:
     """Where all values of an op's result lie, as long as it computes without a limit to its numbers."""
-    return FIXED[op.type] if op.type in FIXED else _RESULTS.get(op.type, _anything)(op, DEPTH - 1)
+    return FIXED[op.type] if op.type in FIXED else _RESULTS.get(op.type, _anything)(op, depth - 1)
 
 
 def magnitude(found: Interval | None) -> float | None:

@@ -12,14 +12,17 @@ from mctc.linter.coreml.target import Target
 
 OPERANDS = dict.fromkeys(("add", "sub", "mul", "real_div", "pow"), ("x", "y")) | {"square": ("x",)}
 
+BACK = 3
+"""Ops that are looked back over: most results are sums and products, and all of them are asked for."""
+
 
 def _out_of_range(op: Op, _: Target) -> str | None:
     if op.result is None or op.result.dtype != "fp16":
         return None
-    largest = magnitude(result_bounds(op))
+    largest = magnitude(result_bounds(op, BACK))
     if largest is None or not FP16_LARGEST < largest < math.inf:
         return None
-    if any((magnitude(bounds(op, operand)) or 0.0) > FP16_LARGEST for operand in OPERANDS[op.type]):
+    if any((magnitude(bounds(op, operand, BACK)) or 0.0) > FP16_LARGEST for operand in OPERANDS[op.type]):
         return None  # told where it comes from
     users = op.users()
     if users and all(user.type in ENDS_WELL for user in users):
