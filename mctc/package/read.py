@@ -22,10 +22,16 @@ def read_package(path: str | os.PathLike[str], *, absent_weights: bool = False) 
 
     absent_weights: whether a model is read of which weight files aren't there; Package.absent has them. Raises
     NotAProgram when the model is of another kind than an ML program, AbsentFile when a file is missing or something
-    stands in its place, and PackageError when nothing of the three is there or it is damaged.
+    stands in its place, and PackageError when nothing of the three is there or it is damaged. Each names the path.
     """
-    with collector_paused():
-        return _read(Path(path), absent_weights)
+    place = Path(path)
+    try:
+        with collector_paused():
+            return _read(place, absent_weights)
+    except PackageError as error:
+        if not error.message.startswith(str(place)):  # what is wrong inside of a program is told by its place in it
+            error.message = f"{place}: {error.message}"
+        raise
 
 
 def _read(place: Path, absent: bool) -> Package:

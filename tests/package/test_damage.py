@@ -93,8 +93,9 @@ DAMAGES: list[tuple[str, Callable[[Path], Any], str]] = [
 @pytest.mark.parametrize(("damage", "message"), [row[1:] for row in DAMAGES], ids=[row[0] for row in DAMAGES])
 def test_a_damaged_package_is_refused(copy: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(copy)
-    with pytest.raises(PackageError, match=message):
+    with pytest.raises(PackageError, match=message) as raised:
         read_package(copy)
+    assert raised.value.message.startswith(str(copy))
 
 
 def set_offset(offset: int) -> Callable[[Any], None]:
@@ -138,8 +139,10 @@ EDITS: list[tuple[str, Callable[[Any], None], str]] = [
 @pytest.mark.parametrize(("change", "message"), [row[1:] for row in EDITS], ids=[row[0] for row in EDITS])
 def test_a_specification_that_lies_is_refused(copy: Path, change: Callable[[Any], None], message: str) -> None:
     edit(copy, change)
-    with pytest.raises(PackageError, match=message):
+    with pytest.raises(PackageError, match=message) as raised:
         read_package(copy)
+    assert raised.value.message.startswith(str(copy))
+    assert raised.value.message.count(str(copy)) == 1
 
 
 def test_a_damaged_weight_file_is_named_as_the_user_names_the_package(
