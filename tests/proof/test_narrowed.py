@@ -11,18 +11,8 @@ from mctc.numerics.undefined import told
 from mctc.proof.narrowed import lost_in_half
 from mctc.proof.proof import Proof
 
-SPEC = """
-model apart(width = 8) {
-    dim B: batch
-    dim T: time @ 100 Hz
-    component c(x: f32[B, T, width]) -> f32[B, T, width] {
-        param centre: f32[width] = constant(70000)
-        return BODY
-    }
-    stream { chunk = 80 ms }
-    quantize { c.**: f32 }
-}
-"""
+from .test_wide_parts import SPEC
+
 BODIES = {
     "a parameter": ("0.0001 * (x * centre)", "parameter c.centre of c at apart.mct:7:26"),
     "a result": ("0.0001 * (300 * x) ** 2", "square of c at apart.mct:7:25"),
