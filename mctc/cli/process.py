@@ -7,18 +7,11 @@ import gc
 import os
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import ctypes
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1  # malloc.h
-MADV_HUGEPAGE = 14  # asm-generic/mman-common.h
 KEPT = 512 << 20
-HUGE = 2 << 20
-AHEAD = 64 << 20
 
 
 def open_streams() -> None:
@@ -55,21 +48,6 @@ def keep_memory() -> None:
     if libc is not None and hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)
-        _in_large_pages(libc)
-
-
-def _in_large_pages(libc: ctypes.CDLL) -> None:
-    """Asks Linux to clear the next 64 MB of the heap 2 MB at a time, as they are written to first: of a build's 15,400
-    faults, of 2 us each, a third goes. What isn't written to takes no memory; without large pages nothing changes."""
-    import ctypes
-
-    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-    libc.free.argtypes = [ctypes.c_void_p]
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    if begin := libc.malloc(AHEAD):
-        first = -(-begin // HUGE) * HUGE
-        libc.madvise(first, begin + AHEAD - first, MADV_HUGEPAGE)
-        libc.free(begin)
 
 
 def ends_at_once() -> list[int]:
