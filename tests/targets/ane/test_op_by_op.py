@@ -37,6 +37,7 @@ from mctc.weights import Weights
 
 from .conftest import compiled
 from .hand_made import add_parameter, finish, laid_out, streaming_program
+from .package_changes import changes, with_last_bit, with_operation
 
 DEPTH = 3
 SPECS = Path(__file__).parents[3] / "spec"
@@ -149,7 +150,7 @@ def test_what_the_whole_proof_finds_is_proven_by_no_op(
     package = made.package
     found = unseen = 0
     for name, function in package.functions.items():
-        for what, changed in islice(_changes(function), 0, None, every):
+        for what, changed in islice(changes(function), 0, None, every):
             faulty = replace(package, functions={**package.functions, name: changed})
             whole.clear()
             with monkeypatch.context() as plain:
@@ -210,7 +211,7 @@ def test_what_is_alike_is_told_apart_where_it_meets(made: Artifact, whole: list[
     package = made.package
     function = package.functions["rounds"]
     place, less = next((i, each) for i, each in enumerate(function.operations) if each.type == "sub")
-    turned = _with(function, place, replace(less, inputs={"x": less.inputs["y"], "y": less.inputs["x"]}))
+    turned = with_operation(function, place, replace(less, inputs={"x": less.inputs["y"], "y": less.inputs["x"]}))
     with pytest.raises(EmitError, match="less of rounds, on noise, differs"):
         made.read_back(replace(package, functions={**package.functions, "rounds": turned}))
     assert whole == ["rounds"]
@@ -258,52 +259,6 @@ def _refused(made: Artifact, package: Package, function: str) -> bool:
     return False
 
 
-def _changes(function: Function) -> Iterator[tuple[str, Function]]:
-    types = {item.name: item.type for item in function.inputs}
-    for place, operation in enumerate(function.operations):
-        for key, bound in operation.inputs.items():
-            for each in bound:
-                if isinstance(each, Reference):
-                    others = [
-                        name for name, type_ in types.items() if type_ == types.get(each.name) and name != each.name
-                    ]
-                    for other in others[-1:]:
-                        led = tuple(Reference(other) if one is each else one for one in bound)
-                        yield (
-                            f"{operation}: {key} is {other}",
-                            _with(function, place, replace(operation, inputs={**operation.inputs, key: led})),
-                        )
-        if operation.type == "const" and (changed := _changed(operation.attributes["val"])) is not None:
-            attributes = {**operation.attributes, "val": changed}
-            yield f"{operation} changed", _with(function, place, replace(operation, attributes=attributes))
-        types.update((item.name, item.type) for item in operation.outputs)
-
-
-def _with(function: Function, place: int, operation: Operation) -> Function:
-    operations = (*function.operations[:place], operation, *function.operations[place + 1 :])
-    return replace(function, body=replace(function.body, operations=operations))
-
-
-@dataclass(frozen=True)
-class _Value:
-    value: np.ndarray
-    stored_bytes: int = 0
-
-    def load(self) -> np.ndarray:
-        return self.value
-
-
-def _changed(constant: Constant) -> Constant | None:
-    """A constant of numbers with its last one changed."""
-    value = constant.value()
-    if not isinstance(value, np.ndarray) or not value.size or value.dtype.kind not in "fb":
-        return None
-    changed = value.copy()
-    last = changed.reshape(-1)
-    last[-1] = not last[-1] if value.dtype.kind == "b" else 2 * last[-1] + 1
-    return Constant(constant.type, _Value(changed))
-
-
 @pytest.mark.parametrize("name", ["encoder.layers.2.proj.weight", "encoder.layers.0.proj.weight", "out.weight"])
 def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, whole: list[str], name: str) -> None:
     """Of one number, in a round that gives what the first one gives."""
@@ -315,14 +270,18 @@ def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, whole: list[str]
     place = next(i for i, each in enumerate(function.operations) if each.outputs[0].name == called[value])
     operation = function.operations[place]
     if operation.type == "const":
-        changed = replace(operation, attributes={**operation.attributes, "val": _last_bit(operation.attributes["val"])})
+        changed = replace(
+            operation, attributes={**operation.attributes, "val": with_last_bit(operation.attributes["val"])}
+        )
     else:
         key = "data" if "data" in operation.inputs else "lut"
         (constant,) = operation.inputs[key]
         assert isinstance(constant, Constant)
-        changed = replace(operation, inputs={**operation.inputs, key: (_last_bit(constant),)})
+        changed = replace(operation, inputs={**operation.inputs, key: (with_last_bit(constant),)})
     _refused(
-        made, replace(package, functions={**package.functions, "encoder": _with(function, place, changed)}), "encoder"
+        made,
+        replace(package, functions={**package.functions, "encoder": with_operation(function, place, changed)}),
+        "encoder",
     )
     assert whole[:1] == ["encoder"]
 
@@ -368,12 +327,6 @@ def test_a_product_is_shown_once_and_what_bends_in_every_call(
 ) -> None:
     made.read_back(made.package, "rounds")
     assert [sum(f"'{kind}'" in told for told in called) for kind in ("conv2d", "tanh", "sub")] == [1, 2, 1]
-
-
-def _last_bit(constant: Constant) -> Constant:
-    array = constant.value().copy()
-    array.reshape(-1).view(f"u{array.itemsize}")[-1] ^= 1
-    return Constant(constant.type, _Value(array))
 
 
 def test_of_trained_weights_the_first_call_computes_every_op(
