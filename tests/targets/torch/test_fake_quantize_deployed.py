@@ -69,7 +69,7 @@ def _fake_quantised(compiled: Compiled, name: str) -> tuple[Recipe, np.ndarray]:
     parameter = compiled.whole.parameters[name]
     how = parameter.quantization
     assert how is not None
-    value = torch.from_numpy(Weights(compiled.whole.sources).value(parameter))
+    value = torch.tensor(Weights(compiled.whole.sources).value(parameter))
     made = FakeQuantizer(Quantize(how.scheme, how.bits, how.group, how.axis))
     set_quantization(made, "on")
     return parameter.recipe, made(value).numpy()
