@@ -54,7 +54,7 @@ FAULTS = (
         what="frames before the utterance move the state of a cell",
         old="if timing.delay or self.ends(op, [result for _, result in r.states]):\n            frames = next(",
         new="if timing.delay < 0:\n            frames = next(",
-        caught_by=CHUNKS,
+        caught_by="tests/streaming/test_states.py::test_a_stream_starts_from_a_value_that_is_given_with_every_call",
     ),
     Fault(
         name="recurrent-state-stale",
