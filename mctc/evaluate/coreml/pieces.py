@@ -124,9 +124,7 @@ class Pieces:
             return None, []
         found = {"val": operation.attributes["val"]} if operation.type == "const" else _constants(operation)
         held = [each for _, each in sorted(found.items())]
-        types = tuple(
-            (key, each.type.dtype) for key, each in sorted(found.items()) if isinstance(each.type, TensorType)
-        )
+        types = tuple((key, each.type) for key, each in sorted(found.items()))  # a scale's shape says what it scales
         return (operation.type, types, operation.outputs[0].type), held
 
     def is_as_stored(self, name: str) -> bool:
