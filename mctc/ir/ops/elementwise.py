@@ -11,12 +11,11 @@ from mctc.ir.example import Example, X
 from mctc.ir.fields import element_type, number, operand
 from mctc.ir.numpy_function import numpys
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
+from mctc.ir.ops.blocks import in_blocks
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.sign import Sign, always, not_below_zero, number_sign, strongest, weakest
 from mctc.ir.types import DType, TensorType
-
-BLOCK = 1 << 15  # numbers that a processor's cache holds in double precision
 
 BOUNDED, POSITIVE = "{name}({bounded})", "{name}({positive})"
 """How random specs apply an op: to what keeps within its limits, so that runtimes differ by no more than rounding."""
@@ -49,21 +48,6 @@ def erf(x: Array) -> Array:
     return result
 
 
-def _in_blocks(function: Callable[[Array], Array], x: Array) -> Array:
-    """What a function of each number gives, a block of them after the other: what it holds meanwhile, often in double
-    precision, would be several times a large array."""
-    if x.size <= BLOCK or not x.flags.c_contiguous:
-        return function(x)
-    flat = x.reshape(-1)
-    first = function(flat[:BLOCK])
-    y = np.empty(x.shape, first.dtype)
-    made = y.reshape(-1)
-    made[:BLOCK] = first
-    for begin in range(BLOCK, flat.size, BLOCK):
-        made[begin : begin + BLOCK] = function(flat[begin : begin + BLOCK])
-    return y
-
-
 class Unary(Op):
     """Base: one operand, entry by entry."""
 
@@ -77,7 +61,7 @@ class Unary(Op):
         return (self.x.type,)
 
     def reference(self, x: Array, rounding: Rounding = EXACT) -> Sequence[Array]:
-        y = _in_blocks(self.function, x)
+        y = in_blocks(self.function, x)
         return (rounding.gate(y) if self.rounds else y,)
 
 

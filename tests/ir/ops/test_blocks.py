@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mctc.evaluate.reference import evaluate
-from mctc.ir.ops import elementwise
+from mctc.ir.ops import blocks
 from mctc.ir.text import parse_program
 
 
@@ -20,15 +20,15 @@ def test_blocks_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch, name:
         return evaluate(program.functions["f"], {"x": x}, lambda _: x, dtype=dtype)[0]["y"]
 
     whole = called()
-    monkeypatch.setattr(elementwise, "BLOCK", 50)
+    monkeypatch.setattr(blocks, "BLOCK", 50)
     assert whole.dtype == dtype
     np.testing.assert_array_equal(called(), whole)
 
 
 def test_what_does_not_lie_in_order_is_called_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elementwise, "BLOCK", 5)
+    monkeypatch.setattr(blocks, "BLOCK", 5)
     x = np.arange(12.0).reshape(3, 4).T
     sizes: list[int] = []
-    made = elementwise._in_blocks(lambda part: sizes.append(part.size) or part + 1, x)
+    made = blocks.in_blocks(lambda part: sizes.append(part.size) or part + 1, x)
     np.testing.assert_array_equal(made, x + 1)
     assert sizes == [12]
